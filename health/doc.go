@@ -1,0 +1,2 @@
+// Package health says whether this host can do its work.
+package health

@@ -1,0 +1,2 @@
+// Package hooks runs the operator's notify script.
+package hooks
