@@ -1,0 +1,27 @@
+package vip
+
+import "net/netip"
+
+// Address is one floating address and where it belongs.
+type Address struct {
+	// Prefix is the address with its prefix length: /32 (IPv4) or /128 (IPv6) unless the operator said otherwise.
+	Prefix netip.Prefix
+	// Interface is the name of the link that carries the address while this host holds the lease; "lo" is allowed.
+	Interface string
+	// Label is the address's label as ifconfig shows it (IPv4 only), at most 15 bytes; empty for none.
+	Label string
+	// Scope is "global", "link" or "host" (rtnetlink(7)); empty means "global", on lo too.
+	Scope string
+}
+
+// Config says which addresses float, and how this daemon's part in the kernel is told from another's.
+type Config struct {
+	// Addresses float together: all of them are held, or none.
+	Addresses []Address
+	// Announce asks for gratuitous ARP and unsolicited neighbour advertisements at a take-over.
+	// Clouds that route the addresses themselves have no use for them.
+	Announce bool
+	// Instance tells several daemons on one host apart: the node's port, 1 … 65535.
+	// It is the handle of this daemon's tc filters.
+	Instance uint16
+}

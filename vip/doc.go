@@ -1,0 +1,2 @@
+// Package vip tells the kernel about the floating addresses.
+package vip
