@@ -1,2 +1,12 @@
-// Package hooks runs the operator's notify script.
+// Package hooks runs the operator's notify script, called as keepalived calls it, so that an existing script works unchanged.
+//
+// It promises that calls never overlap, that each is over when the script's own process has exited or at the timeout, whichever
+// comes first, and that at the timeout the script's whole process group is killed. A service that the script leaves running
+// keeps running: it is not waited for, and what it still writes to the script's output is read for as long as this process lives.
+// (Afterwards it would get SIGPIPE, so a service should write to a log of its own, as httpd does.)
+//
+// If this process is killed, the kernel kills the script too (PR_SET_PDEATHSIG, prctl(2)): a script that outlived its vipd could
+// start the service after the next vipd has stopped it. This reaches the script only, not what it has started.
+//
+// Which events there are, and which of them may be left out, is the caller's affair. A Runner may be used from any goroutine.
 package hooks

@@ -1,0 +1,79 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// killGrace is how long a killed script is waited for. Only a process that hangs inside the kernel (a dead NFS server, say)
+// takes longer, and such a process will not run another instruction of its own.
+const killGrace = time.Second
+
+// process is a running script, the leader of its own process group.
+type process struct {
+	exited <-chan error // gets what the script exited with
+	kill   func()       // kills the whole group
+}
+
+// start runs argv with exactly env and both outputs going to out. A file without a #! line is given to /bin/sh, as execvp(3)
+// and keepalived do.
+func start(argv, env []string, out *os.File) (*process, error) {
+	p, err := startOnce(argv, env, out)
+	if errors.Is(err, syscall.ENOEXEC) {
+		return startOnce(append([]string{"/bin/sh"}, argv...), env, out)
+	}
+	return p, err
+}
+
+func startOnce(argv, env []string, out *os.File) (*process, error) {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = env
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	started, exited := make(chan error), make(chan error, 1)
+	go func() {
+		// The signal comes when the thread that started the child ends (prctl(2)), so this one stays until the child is gone.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			exited <- cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	ordinaryOOM(cmd.Process.Pid)
+	return &process{exited, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }}, nil
+}
+
+// await blocks until the script has exited. If ctx ends before that, it kills the group and fails with the cause.
+func (p *process) await(ctx context.Context) error {
+	select {
+	case err := <-p.exited:
+		return err
+	case <-ctx.Done():
+	}
+	p.kill()
+	select {
+	case <-p.exited:
+		return context.Cause(ctx)
+	case <-time.After(killGrace):
+		return fmt.Errorf("%w, but it hangs in the kernel", context.Cause(ctx))
+	}
+}
+
+// ordinaryOOM gives the script the ordinary standing with the out-of-memory killer (proc(5), oom_score_adj). A service that
+// the script starts would else inherit vipd's own, which its unit sets so that the kernel kills nearly everything else first.
+// It is an improvement only: where the kernel refuses it, the script is none the worse.
+func ordinaryOOM(pid int) {
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("0"), 0)
+}
