@@ -1,0 +1,17 @@
+package election
+
+// hintedError is an error that also says what to do.
+type hintedError struct{ message, hint string }
+
+func hinted(message, hint string) error { return &hintedError{message, hint} }
+
+func (e *hintedError) Error() string { return e.message }
+
+// Hint says what the operator can do about the error.
+func (e *hintedError) Hint() string { return e.hint }
+
+// ErrNoLeader says that the cluster has no leader now.
+var ErrNoLeader = hinted("there is no leader now", "an election takes about the detect time; if this lasts, a majority of members is unreachable: see `vipd status`")
+
+// ErrNotMember says that this host belongs to no cluster.
+var ErrNotMember = hinted("this host belongs to no cluster", "run `vipd init` on the first host, `vipd join <peer>` on the others")

@@ -1,0 +1,92 @@
+package election
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// Successor returns the member that would take over: the named one, or the best of
+// those that are healthy, in contact and have all entries. It is an error if there
+// is none, or if the named one can't. Only the leader knows. An unhealthy member
+// succeeds only if it is named.
+func (n *Node) Successor(target string) (Member, error) {
+	if n.raft.State() != raft.Leader {
+		return Member{}, ErrNoLeader
+	}
+	if target != "" {
+		s, m, ok := n.find(target)
+		switch {
+		case !ok:
+			return Member{}, hinted(fmt.Sprintf("there is no member %q", target), "`vipd status` lists the members")
+		case s.ID == n.rules.self:
+			return Member{}, hinted(target+" leads already", "name another member, or none")
+		case !n.canSucceed(s):
+			return Member{}, hinted(target+" can't take over: it is not in contact, has no vote or has not caught up", "see `vipd status`")
+		}
+		return m, nil
+	}
+	for _, id := range n.candidates() {
+		if s, m, ok := n.find(string(id)); ok && m.Healthy && n.canSucceed(s) {
+			return m, nil
+		}
+	}
+	return Member{}, hinted("no other healthy member is in contact", "see `vipd status`")
+}
+
+// candidates returns the other members, the one heard last first.
+func (n *Node) candidates() []raft.ServerID {
+	ids := slices.DeleteFunc(n.view.voters(), func(id raft.ServerID) bool { return id == n.rules.self })
+	slices.SortFunc(ids, func(a, b raft.ServerID) int {
+		return int(n.rules.lastAcked(b) - n.rules.lastAcked(a))
+	})
+	return ids
+}
+
+func (n *Node) canSucceed(s raft.Server) bool {
+	return s.Suffrage == raft.Voter && n.reachable(s.ID) && n.transport.matched(s.ID) >= n.raft.CommitIndex()
+}
+
+// Intend writes into the history why the coming hand-over happens. It blocks for
+// one replicated entry; the lease runs on.
+func (n *Node) Intend(reason string) error {
+	return n.commit(command{Intent: &intent{Term: n.raft.CurrentTerm(), Reason: reason}})
+}
+
+// HandOver gives up the lease for good, closes the fence, and only then tells the
+// member to take over. It returns when another leads, or with an error when nobody
+// has taken over within 2 T; this member then falls silent, so that the others
+// elect. Either way it holds nothing any more.
+func (n *Node) HandOver(ctx context.Context, to Member) error {
+	term := n.raft.CurrentTerm()
+	n.rules.abdicate(term)
+	future := n.raft.LeadershipTransferToServer(raft.ServerID(to.ID), raft.ServerAddress(to.Address))
+	failed := make(chan error, 1)
+	go func() { failed <- future.Error() }()
+	ctx, cancel := context.WithTimeout(ctx, 2*n.cfg.Detect)
+	defer cancel()
+	for {
+		if _, leader := n.raft.LeaderWithID(); leader != n.rules.self && leader != "" {
+			return nil
+		}
+		select {
+		case err := <-failed:
+			if err != nil {
+				return fmt.Errorf("hand over to %s: %w", to.Name, err)
+			}
+			failed = nil
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("hand over to %s: nobody has taken over: %w", to.Name, context.Cause(ctx))
+		}
+	}
+}
+
+// Move asks the leader, wherever it is, to hand over to the named member, or to
+// the best one if the name is empty.
+func (n *Node) Move(ctx context.Context, target string) error {
+	return n.callLeader(ctx, "", pathMove, target, nil)
+}

@@ -1,0 +1,355 @@
+package election
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// Instant is a reading of this host's CLOCK_BOOTTIME in nanoseconds. Instants of
+// two hosts are never compared; only durations are assumed to agree, within 10 %.
+type Instant int64
+
+// Add returns the instant d later.
+func (i Instant) Add(d time.Duration) Instant { return i + Instant(d) }
+
+// Sub returns the time from j to i.
+func (i Instant) Sub(j Instant) time.Duration { return time.Duration(i - j) }
+
+// Fence lets packets for the floating addresses through until an absolute
+// CLOCK_BOOTTIME deadline in nanoseconds and drops them from then on, whatever
+// becomes of this process. Zero closes it. SetDeadline must neither block nor
+// fail, and the deadline is in force when it returns.
+type Fence interface {
+	SetDeadline(boottime int64)
+}
+
+// timing holds the three durations of the protocol. They must be the same on all
+// members. A lease (0.75) times 1.1/0.9 for clocks that drift apart is still
+// shorter than a promise (0.95).
+type timing struct {
+	detect  time.Duration // T: the silence after which a holder counts as gone
+	promise time.Duration // G: how long an acknowledgement binds the member that gave it
+	lease   time.Duration // L: how long an acknowledged call entitles the leader that sent it
+}
+
+func timingFor(detect time.Duration) timing {
+	return timing{detect: detect, promise: detect * 95 / 100, lease: detect * 75 / 100}
+}
+
+var (
+	errQuarantine = errors.New("started less than detect ago: promises from before are forgotten and may still run")
+	errPromised   = errors.New("promised to another leader")
+	errAbdicated  = errors.New("abdicated in this term")
+	errVoted      = errors.New("voted in a later term")
+	errUnable     = errors.New("this member does not stand for election")
+)
+
+// rules is the lease protocol of one member: what it promised, and what it was
+// promised. Each rule is one short method; all run under one lock and do no I/O
+// but the store to the fence. The names of the rules are those of
+// docs/guarantees.md.
+type rules struct {
+	timing
+	self   raft.ServerID
+	now    func() Instant
+	voters func() []raft.ServerID // of the latest configuration; must not block
+	fence  Fence
+
+	mu         sync.Mutex
+	able       bool    // may hold a lease: the fence is armed and nothing forbids it
+	quarantine Instant // no vote, no candidacy, no lease before
+	voted      uint64  // highest term in which this member voted or stood
+	abdicated  uint64  // highest term in which it gave up its lease for good
+	left       Instant // when it did
+	obeyed     uint64  // highest term whose leader has told this member to take over
+	promised   struct {
+		term  uint64
+		to    raft.ServerID
+		until Instant
+	}
+	heard Instant // the last acknowledgement given
+	held  struct {
+		term  uint64
+		acked map[raft.ServerID]Instant // send times of the calls that each peer acknowledged
+		until Instant
+	}
+
+	changed chan struct{} // holds a token after a lease began or was given up
+}
+
+func newRules(self raft.ServerID, detect time.Duration, now func() Instant, voters func() []raft.ServerID, fence Fence) *rules {
+	r := &rules{timing: timingFor(detect), self: self, now: now, voters: voters, fence: fence, changed: make(chan struct{}, 1)}
+	fence.SetDeadline(0)
+	r.quarantine = now().Add(detect)
+	return r
+}
+
+// acknowledged notes that peer answered Success to a call of term that left this
+// member at sent (rule "send time"), and extends the lease accordingly.
+func (r *rules) acknowledged(term uint64, peer raft.ServerID, sent Instant) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if term < r.held.term {
+		return
+	}
+	if term > r.held.term {
+		r.held.term, r.held.acked, r.held.until = term, make(map[raft.ServerID]Instant), 0
+	}
+	if sent > r.held.acked[peer] {
+		r.held.acked[peer] = sent
+	}
+	r.extend()
+}
+
+// extend moves the deadline to the latest instant that a majority has vouched
+// for. The configuration is read after the acknowledgements it is combined with.
+func (r *rules) extend() {
+	now, term := r.now(), r.held.term
+	switch {
+	case !r.able, now < r.quarantine, r.voted > term, r.abdicated >= term, r.boundToOther(r.self, now):
+		return
+	}
+	voters := r.voters()
+	if !slices.Contains(voters, r.self) {
+		r.close(now)
+		return
+	}
+	until := r.majority(voters, now).Add(r.lease)
+	if until <= r.held.until || until <= now {
+		return
+	}
+	began := r.held.until == 0
+	r.held.until = until
+	r.promised.term, r.promised.to, r.promised.until = term, r.self, until // a lease is a promise to oneself
+	r.fence.SetDeadline(int64(until))
+	if began {
+		r.signal()
+	}
+}
+
+// majority returns the k-th latest send time over the voters, k being the size of
+// a majority and this member counting as now.
+func (r *rules) majority(voters []raft.ServerID, now Instant) Instant {
+	sent := make([]Instant, 0, len(voters))
+	for _, id := range voters {
+		if id == r.self {
+			sent = append(sent, now)
+		} else {
+			sent = append(sent, r.held.acked[id])
+		}
+	}
+	slices.Sort(sent)
+	return sent[(len(sent)-1)/2]
+}
+
+// promise binds this member to the leader of term before an acknowledgement
+// leaves (rules "promise" and "serial"). On an error the acknowledgement must not
+// leave.
+func (r *rules) promise(term uint64, leader raft.ServerID) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.follows(term, leader); err != nil {
+		return err
+	}
+	now := r.now()
+	until := max(now.Add(r.timing.promise), r.promised.until)
+	r.promised.term, r.promised.to, r.promised.until = term, leader, until
+	r.heard = now
+	if r.held.until != 0 && r.held.term < term {
+		r.close(now)
+	}
+	return nil
+}
+
+// mayFollow reports whether a call of leader in term may reach raft at all.
+func (r *rules) mayFollow(term uint64, leader raft.ServerID) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.follows(term, leader)
+}
+
+func (r *rules) follows(term uint64, leader raft.ServerID) error {
+	switch {
+	case r.voted > term:
+		return errVoted
+	case r.promised.term > term:
+		return errPromised
+	case r.promised.term == term && r.promised.to != leader:
+		return fmt.Errorf("two leaders in term %d: %s and %s", term, r.promised.to, leader)
+	}
+	return nil
+}
+
+// mayVote reports whether a vote or pre-vote for candidate may be given in term
+// (rules "votes" and "quarantine"). transfer is the candidate's word that the
+// leader of the term before told it to take over.
+func (r *rules) mayVote(term uint64, candidate raft.ServerID, transfer bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refusal(term, candidate, transfer, r.now())
+}
+
+// vote records a vote for candidate in term. It is called with raft's consent in
+// hand, before the vote leaves: on an error the vote must not leave.
+func (r *rules) vote(term uint64, candidate raft.ServerID, transfer bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.refusal(term, candidate, transfer, r.now()); err != nil {
+		return err
+	}
+	r.voted = max(r.voted, term)
+	return nil
+}
+
+// stand records a candidacy of this member in term, before its call for votes
+// leaves. Only a candidacy in the term after an obeyed take-over call may claim to
+// be a transfer.
+func (r *rules) stand(term uint64, transfer bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.standing(term, transfer); err != nil {
+		return err
+	}
+	r.voted = max(r.voted, term)
+	return nil
+}
+
+// mayStand is stand for a pre-vote, which changes no state.
+func (r *rules) mayStand(term uint64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.standing(term, false)
+}
+
+func (r *rules) standing(term uint64, transfer bool) error {
+	switch {
+	case !r.able:
+		return errUnable
+	case transfer && term != r.obeyed+1:
+		return fmt.Errorf("no take-over call of term %d was obeyed", term-1)
+	}
+	return r.refusal(term, r.self, transfer, r.now())
+}
+
+func (r *rules) refusal(term uint64, candidate raft.ServerID, transfer bool, now Instant) error {
+	if now < r.quarantine {
+		return errQuarantine
+	}
+	if !r.boundToOther(candidate, now) {
+		return nil
+	}
+	if transfer && r.promised.to != r.self && r.promised.term < term {
+		return nil // that leader has abdicated before it sent its take-over call
+	}
+	return errPromised
+}
+
+// boundToOther reports whether a promise to somebody other than id runs. A
+// promise to a leader whose take-over call was obeyed is void.
+func (r *rules) boundToOther(id raft.ServerID, now Instant) bool {
+	p := r.promised
+	return now < p.until && p.to != id && (p.to == r.self || p.term > r.obeyed)
+}
+
+// abdicate gives up the lease of term for good and closes the fence (rule
+// "abdication"). Only after it has returned may a take-over call leave.
+func (r *rules) abdicate(term uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	r.abdicated, r.left = max(r.abdicated, term), now
+	r.close(now)
+}
+
+// close closes the fence and then releases this member from its promise to
+// itself.
+func (r *rules) close(now Instant) {
+	r.fence.SetDeadline(0)
+	r.held.until = 0
+	if r.promised.to == r.self {
+		r.promised.until = min(r.promised.until, now)
+	}
+	r.signal()
+}
+
+// hasAbdicated reports whether the lease of term was given up.
+func (r *rules) hasAbdicated(term uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return term != 0 && r.abdicated == term
+}
+
+// silent reports whether this member must stop speaking as leader of term,
+// because it abdicated 2 T ago and nobody has taken over: it may not resume, so it
+// makes way for a new term.
+func (r *rules) silent(term uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.abdicated >= term && r.now().Sub(r.left) > 2*r.detect
+}
+
+// obey accepts the take-over call that leader sent when it had abdicated in term
+// (rule "take-over call"). All calls that arrived before have been answered. The
+// promise to that leader is void from here on.
+func (r *rules) obey(term uint64, leader raft.ServerID) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case !r.able:
+		return errUnable
+	case r.now() < r.quarantine:
+		return errQuarantine
+	case r.promised.term != term || r.promised.to != leader || r.voted > term:
+		return fmt.Errorf("take-over call of %s in term %d is not from the current leader", leader, term)
+	}
+	r.obeyed = max(r.obeyed, term)
+	return nil
+}
+
+// setAble says whether this member may stand and hold (rule "standing"). A lease
+// that it has is not extended any more once it may not.
+func (r *rules) setAble(able bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.able = able
+}
+
+// current returns the term and the end of the lease; the end is zero when there
+// is none.
+func (r *rules) current() (term uint64, until Instant) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held.until <= r.now() {
+		return r.held.term, 0
+	}
+	return r.held.term, r.held.until
+}
+
+// lastHeard returns when this member last acknowledged a leader, and which one.
+func (r *rules) lastHeard() (Instant, raft.ServerID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.heard, r.promised.to
+}
+
+// lastAcked returns when the last call left that peer acknowledged in the current
+// term of this leader; zero if none.
+func (r *rules) lastAcked(peer raft.ServerID) Instant {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held.acked[peer]
+}
+
+// signal tells that a lease began or ended. Expiry needs no signal: whoever waits
+// knows the deadline.
+func (r *rules) signal() {
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,137 @@
+package election
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"go.uber.org/zap"
+)
+
+// pause waits for d; it reports false when ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// detectSilence makes raft notice a lost leader at T. Left to itself raft looks at
+// the age of the last contact only at random instants, T to 3 T after it; but it
+// looks at once when its heartbeat timeout is lowered.
+func (n *Node) detectSilence(ctx context.Context) {
+	var poked Instant
+	for {
+		heard, _ := n.rules.lastHeard()
+		wait := heard.Add(n.cfg.Detect + time.Millisecond).Sub(n.cfg.Now())
+		if wait <= 0 {
+			if heard != poked && n.raft.State() == raft.Follower {
+				poked = heard
+				n.poke()
+			}
+			wait = n.cfg.Detect / 10
+		}
+		if !pause(ctx, wait) {
+			return
+		}
+	}
+}
+
+// poke raises the heartbeat timeout by a microsecond and lowers it again.
+func (n *Node) poke() {
+	c := n.raft.ReloadableConfig()
+	for _, timeout := range []time.Duration{n.cfg.Detect + time.Microsecond, n.cfg.Detect} {
+		c.HeartbeatTimeout = timeout
+		if err := n.raft.ReloadConfig(c); err != nil {
+			n.log.Error("cannot look for the leader", zap.Error(err))
+		}
+	}
+}
+
+// holdAlone extends the lease of a sole voter, who has nobody to acknowledge it.
+func (n *Node) holdAlone(ctx context.Context) {
+	for pause(ctx, n.cfg.Detect/5) {
+		now, term := n.cfg.Now(), n.raft.CurrentTerm()
+		if n.raft.State() == raft.Leader && n.raft.CurrentTerm() == term && len(n.view.voters()) == 1 {
+			n.rules.acknowledged(term, n.rules.self, now)
+		}
+	}
+}
+
+// Lease is the right to hold the addresses. Term is that of the last lease even
+// when it is not held any more.
+type Lease struct {
+	Held bool
+	Term uint64
+	Left time.Duration // until it ends unless extended; 0 if not held
+}
+
+// Lease returns the lease of this member as of now.
+func (n *Node) Lease() Lease {
+	term, until := n.rules.current()
+	left := max(0, until.Sub(n.cfg.Now()))
+	return Lease{Held: left > 0, Term: term, Left: left}
+}
+
+// Changed holds a token after the lease began, ended or moved to another term, and
+// after the replicated state or the leader may have changed. It is for one reader.
+func (n *Node) Changed() <-chan struct{} { return n.watched }
+
+// watchLease turns the deadline into events and records this member as the holder
+// of each term in which it got the lease.
+func (n *Node) watchLease(ctx context.Context) {
+	var was Lease
+	var recorded uint64
+	for {
+		lease := n.Lease()
+		if lease.Held != was.Held || lease.Term != was.Term {
+			n.notify()
+			n.moved()
+		}
+		if was = lease; lease.Held && recorded != lease.Term {
+			recorded = lease.Term
+			go n.recordHolder(lease.Term)
+		}
+		wait := lease.Left + time.Millisecond
+		if !lease.Held {
+			wait = time.Hour
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-n.rules.changed:
+		case <-n.machine.changed:
+			n.notify()
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		timer.Stop()
+	}
+}
+
+func (n *Node) notify() {
+	select {
+	case n.watched <- struct{}{}:
+	default:
+	}
+}
+
+// moved notes that the leader or the membership has just changed.
+func (n *Node) moved() { n.lastMoved.Store(int64(n.cfg.Now())) }
+
+func (n *Node) recordHolder(term uint64) {
+	reason := "the first holder"
+	if history := n.machine.get().History; len(history) > 0 {
+		reason = fmt.Sprintf("%s was silent for %s", history[len(history)-1].To, n.cfg.Detect)
+	}
+	err := n.commit(command{Holder: &Change{Time: time.Now(), To: n.cfg.Name, Term: term, Reason: reason}})
+	if err != nil {
+		n.log.Warn("the change of holder is not in the history", zap.Uint64("term", term), zap.Error(err))
+	}
+}

@@ -1,0 +1,303 @@
+package election
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"go.uber.org/zap"
+)
+
+// commitTimeout bounds one entry of the replicated log.
+const commitTimeout = 10 * time.Second
+
+// commit replicates c. It must run on the leader and blocks until a majority has it.
+func (n *Node) commit(c command) error {
+	body, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	f := n.raft.Apply(body, commitTimeout)
+	if err := f.Error(); err != nil {
+		return fmt.Errorf("replicate: %w", err)
+	}
+	if err, ok := f.Response().(error); ok {
+		return err
+	}
+	return nil
+}
+
+// Init founds a cluster with this host as its only member. On a member it does
+// nothing and reports so.
+func (n *Node) Init(ctx context.Context) (already bool, err error) {
+	if n.isMember() {
+		return true, nil
+	}
+	cluster := randomID()
+	if err := n.adopt(cluster); err != nil {
+		return false, err
+	}
+	only := raft.Configuration{Servers: []raft.Server{{ID: n.rules.self, Address: raft.ServerAddress(n.cfg.Address.String())}}}
+	if err := n.raft.BootstrapCluster(only).Error(); err != nil {
+		return false, fmt.Errorf("found the cluster: %w", err)
+	}
+	if err := n.awaitLeader(ctx); err != nil {
+		return false, err
+	}
+	if err := n.commit(command{Found: &state{Cluster: cluster, Detect: n.cfg.Detect}}); err != nil {
+		return false, err
+	}
+	me := n.reported()
+	return false, n.commit(command{Member: &me})
+}
+
+// awaitLeader waits until this member leads.
+func (n *Node) awaitLeader(ctx context.Context) error {
+	for n.raft.State() != raft.Leader || n.raft.CommitIndex() == 0 {
+		if !pause(ctx, 10*time.Millisecond) {
+			return fmt.Errorf("wait for the first election: %w", context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// isMember reports whether this host stands in the configuration that it knows.
+func (n *Node) isMember() bool {
+	return slices.ContainsFunc(n.view.Configuration().Servers, func(s raft.Server) bool { return s.ID == n.rules.self })
+}
+
+// Join makes this host a member of the cluster to which the host at peer belongs.
+// Any member will do. It blocks until this host has its vote, which takes a few
+// times detect. On a member it does nothing and reports so.
+func (n *Node) Join(ctx context.Context, peer string) (already bool, err error) {
+	if slices.Contains(n.view.voters(), n.rules.self) {
+		return true, nil
+	}
+	var info clusterInfo
+	if err := n.call(ctx, peer, pathCluster, struct{}{}, &info); err != nil {
+		return false, fmt.Errorf("ask %s: %w", peer, err)
+	}
+	if info.Cluster == "" {
+		return false, hinted(peer+" belongs to no cluster itself", "run `vipd init` there first, or name another peer")
+	}
+	if info.Detect != n.cfg.Detect {
+		return false, detectDiffers(n.cfg.Detect, info.Detect)
+	}
+	if own := n.hello().Cluster; own != info.Cluster && n.isMember() {
+		return false, hinted(fmt.Sprintf("this host belongs to cluster %s, %s to cluster %s", own, peer, info.Cluster), "run `vipd leave` here first")
+	}
+	if err := n.adopt(info.Cluster); err != nil {
+		return false, err
+	}
+	me := n.reported()
+	return false, n.callLeader(ctx, peer, pathJoin, me, nil)
+}
+
+// change runs one change of membership at a time, none within T of the last one.
+func (n *Node) change(ctx context.Context, f func() error) error {
+	select {
+	case n.changing <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("another change of membership is under way: %w", context.Cause(ctx))
+	}
+	defer func() { <-n.changing }()
+	return f()
+}
+
+// step performs one change of raft's configuration, T after the last one.
+func (n *Node) step(ctx context.Context, f func() raft.IndexFuture) error {
+	wait := Instant(n.lastMoved.Load()).Add(n.cfg.Detect).Sub(n.cfg.Now())
+	if wait > 0 && !pause(ctx, wait) {
+		return context.Cause(ctx)
+	}
+	err := f().Error()
+	n.moved()
+	if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrLeadershipLost) {
+		return ErrNoLeader
+	}
+	return err
+}
+
+// admit makes m a member: first without a vote, with one when it has caught up. A
+// member of the same name that is gone is replaced.
+func (n *Node) admit(ctx context.Context, m Member) error {
+	return n.change(ctx, func() error {
+		if err := n.replace(ctx, m); err != nil {
+			return err
+		}
+		id, address := raft.ServerID(m.ID), raft.ServerAddress(m.Address)
+		if slices.Contains(n.view.voters(), id) {
+			return nil
+		}
+		if err := n.commit(command{Member: &m}); err != nil {
+			return err
+		}
+		if err := n.step(ctx, func() raft.IndexFuture { return n.raft.AddNonvoter(id, address, 0, commitTimeout) }); err != nil {
+			return fmt.Errorf("add %s: %w", m.Name, err)
+		}
+		if err := n.awaitCaughtUp(ctx, id); err != nil {
+			return fmt.Errorf("%s does not follow at %s: %w", m.Name, m.Address, err)
+		}
+		if err := n.step(ctx, func() raft.IndexFuture { return n.raft.AddVoter(id, address, 0, commitTimeout) }); err != nil {
+			return fmt.Errorf("give %s its vote: %w", m.Name, err)
+		}
+		n.log.Info("member joined", zap.String("member", m.Name), zap.String("address", m.Address))
+		return nil
+	})
+}
+
+// replace removes members that m supersedes: those with its name or its address but
+// another id, which is what a wiped disk leaves behind. A living one is not touched.
+func (n *Node) replace(ctx context.Context, m Member) error {
+	for _, s := range n.view.Configuration().Servers {
+		old, known := n.machine.get().member(func(o Member) bool { return o.ID == string(s.ID) })
+		if string(s.ID) == m.ID || string(s.Address) != m.Address && (!known || old.Name != m.Name) {
+			continue
+		}
+		if string(s.Address) != m.Address && n.reachable(s.ID) {
+			return hinted(fmt.Sprintf("the name %s is taken by a living member at %s", m.Name, s.Address), "set another node.name on this host")
+		}
+		n.log.Info("member is replaced", zap.String("member", m.Name), zap.String("old_id", string(s.ID)), zap.String("new_id", m.ID))
+		if err := n.drop(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitCaughtUp waits until a peer has every entry committed so far.
+func (n *Node) awaitCaughtUp(ctx context.Context, id raft.ServerID) error {
+	target := n.raft.CommitIndex()
+	for n.transport.matched(id) < target || !n.reachable(id) {
+		if !pause(ctx, 10*time.Millisecond) {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// reachable reports whether a peer has acknowledged a call sent less than T ago.
+func (n *Node) reachable(id raft.ServerID) bool {
+	return id == n.rules.self || n.cfg.Now().Sub(n.rules.lastAcked(id)) < n.cfg.Detect
+}
+
+// Remove takes a member, given by name, out of the cluster. Asked on any member.
+func (n *Node) Remove(ctx context.Context, name string) error {
+	return n.callLeader(ctx, "", pathRemove, name, nil)
+}
+
+// Leave takes this host out of its cluster; [Node.Run] then ends with [ErrLeft].
+// The holder must have handed over before.
+func (n *Node) Leave(ctx context.Context) error {
+	if !n.isMember() && n.hello().Cluster == "" {
+		return ErrNotMember
+	}
+	if n.isMember() {
+		if len(n.view.voters()) == 1 {
+			return hinted("this host is the last member", "to give the cluster up, stop vipd and empty the data directory")
+		}
+		if err := n.callLeader(ctx, "", pathRemove, n.rules.self, nil); err != nil {
+			return err
+		}
+	}
+	n.forgetCluster()
+	return nil
+}
+
+func (n *Node) forgetCluster() { n.leaving.Do(func() { close(n.left) }) }
+
+// expel removes a member given by name or id. The leader itself must hand over
+// first, and the members that remain must be able to go on.
+func (n *Node) expel(ctx context.Context, who string) error {
+	return n.change(ctx, func() error {
+		s, m, ok := n.find(who)
+		if !ok {
+			return hinted(fmt.Sprintf("there is no member %q", who), "`vipd status` lists the members")
+		}
+		if s.ID == n.rules.self {
+			return hinted(m.Name+" holds the addresses now", "run `vipd transfer` first, or `vipd leave` on it")
+		}
+		if rest := n.reachableWithout(s.ID); rest.reachable < rest.needed {
+			return hinted(fmt.Sprintf("without %s only %d of the remaining members can be reached, and %d are needed", m.Name, rest.reachable, rest.needed),
+				"bring back the members that are down, or remove those first")
+		}
+		if err := n.drop(ctx, s); err != nil {
+			return fmt.Errorf("remove %s: %w", m.Name, err)
+		}
+		n.log.Info("member removed", zap.String("member", m.Name), zap.String("address", string(s.Address)))
+		return nil
+	})
+}
+
+// drop takes s out of raft's configuration and of the replicated state, and tells
+// it, if it can be told.
+func (n *Node) drop(ctx context.Context, s raft.Server) error {
+	if err := n.step(ctx, func() raft.IndexFuture { return n.raft.RemoveServer(s.ID, 0, commitTimeout) }); err != nil {
+		return err
+	}
+	go n.sayRemoved(s)
+	return n.commit(command{Forget: string(s.ID)})
+}
+
+func (n *Node) sayRemoved(s raft.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), helloTimeout)
+	defer cancel()
+	if err := n.call(ctx, string(s.Address), pathRemoved, s.ID, nil); err != nil {
+		n.log.Debug("the removed member could not be told", zap.String("address", string(s.Address)), zap.Error(err))
+	}
+}
+
+// find returns the member with a name or id.
+func (n *Node) find(who string) (raft.Server, Member, bool) {
+	st := n.machine.get()
+	for _, s := range n.view.Configuration().Servers {
+		m, ok := st.member(func(m Member) bool { return m.ID == string(s.ID) })
+		if !ok {
+			m = Member{ID: string(s.ID), Name: string(s.ID), Address: string(s.Address)}
+		}
+		if m.Name == who || m.ID == who {
+			return s, m, true
+		}
+	}
+	return raft.Server{}, Member{}, false
+}
+
+// Quorum says how many voters an election needs and how many can be reached.
+type quorum struct{ needed, reachable int }
+
+func (n *Node) reachableWithout(gone raft.ServerID) quorum {
+	voters := slices.DeleteFunc(n.view.voters(), func(id raft.ServerID) bool { return id == gone })
+	q := quorum{needed: len(voters)/2 + 1}
+	for _, id := range voters {
+		if n.reachable(id) {
+			q.reachable++
+		}
+	}
+	return q
+}
+
+// keepReported tells the cluster this host's name, address, version and health
+// whenever what the cluster knows differs.
+func (n *Node) keepReported(ctx context.Context) {
+	for pause(ctx, min(max(n.cfg.Detect/4, 50*time.Millisecond), time.Second)) {
+		me := n.reported()
+		known, _ := n.machine.get().member(func(m Member) bool { return m.ID == me.ID })
+		if known == me || !n.isMember() {
+			continue
+		}
+		if err := n.callLeader(ctx, "", pathReport, me, nil); err != nil {
+			n.log.Debug("the cluster does not know this host's state yet", zap.Error(err))
+		}
+	}
+}
+
+// removeData empties the data directory of all that makes this host a member.
+func removeData(dir string) error {
+	return errors.Join(os.Remove(filepath.Join(dir, fileName)), os.RemoveAll(filepath.Join(dir, "snapshots")))
+}

@@ -1,0 +1,271 @@
+package election
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+)
+
+// Config is what a member needs. All fields are required.
+type Config struct {
+	Name     string         // unique in the cluster
+	Address  netip.AddrPort // this host's own fixed address
+	Version  string
+	Detect   time.Duration // 50 ms to 60 s; must equal the cluster's
+	DataDir  string
+	Machine  string // tells this machine from its clones, see [MachineID]
+	Listener net.Listener
+	Dial     Dialer
+	Fence    Fence
+	Now      func() Instant // CLOCK_BOOTTIME
+	Log      *zap.Logger    // must not block
+}
+
+// ErrLeft ends [Node.Run] after this host has left its cluster or was removed from
+// it. Its data are gone; a new Node may be opened.
+var ErrLeft = errors.New("this host has left the cluster")
+
+// Node is one member of the cluster, or a host that is yet to become one.
+type Node struct {
+	cfg       Config
+	log       *zap.Logger
+	store     *store
+	machine   *machine
+	rules     *rules
+	stream    *stream
+	transport *transport
+	raft      *raft.Raft
+	view      *raftView
+	watched   chan struct{} // see Changed
+	left      chan struct{} // closed when this host has left
+	leaving   sync.Once
+	changing  chan struct{} // a token: one change of membership at a time
+	move      Mover
+	lastMoved atomic.Int64 // Instant of the last change of membership or leader that this member saw
+
+	mu       sync.Mutex
+	identity identity
+	report   Member // what the cluster should know of this host
+	fitness  Fitness
+}
+
+// Fitness says how readily a member stands for election.
+type Fitness int
+
+// The degrees of fitness.
+const (
+	Unable Fitness = iota // never stands, never holds: the fence is not armed
+	Unwell                // stands late, when nobody better does
+	Ready                 // stands as soon as a leader is lost
+)
+
+// Open reads the data directory, closes the fence and starts to take part. It fails
+// on a clone, on a directory in use, and where the cluster's detect is another than
+// the configured one. The caller runs [Node.Run] and then [Node.Close].
+func Open(cfg Config) (*Node, error) {
+	cfg.Fence.SetDeadline(0)
+	st, err := openStore(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	id, err := st.identify(cfg.Machine)
+	if err == nil && id.Cluster != "" && id.Detect != cfg.Detect {
+		err = detectDiffers(cfg.Detect, id.Detect)
+	}
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	n := &Node{
+		cfg: cfg, log: cfg.Log, store: st, machine: newMachine(), view: &raftView{}, identity: id,
+		watched: make(chan struct{}, 1), left: make(chan struct{}), changing: make(chan struct{}, 1),
+		report: Member{ID: id.ID, Name: cfg.Name, Address: cfg.Address.String(), Version: cfg.Version, Healthy: true},
+	}
+	self := raft.ServerID(id.ID)
+	n.rules = newRules(self, cfg.Detect, cfg.Now, n.view.voters, cfg.Fence)
+	n.stream = newStream(cfg.Listener, cfg.Dial, n.hello, n.log)
+	if err := n.start(self); err != nil {
+		n.stream.close()
+		return nil, errors.Join(err, st.Close())
+	}
+	return n, nil
+}
+
+func detectDiffers(here, cluster time.Duration) error {
+	return hinted(fmt.Sprintf("detect is %s in the configuration of this host, but %s in the cluster", here, cluster),
+		fmt.Sprintf("it is fixed when the cluster is founded: write `detect: %s` and restart vipd", cluster))
+}
+
+// start builds the transport and raft on top of it.
+func (n *Node) start(self raft.ServerID) error {
+	logger := newRaftLogger(n.log)
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(n.cfg.DataDir, 2, logger)
+	if err != nil {
+		return fmt.Errorf("snapshots in %s: %w", filepath.Join(n.cfg.DataDir, "snapshots"), err)
+	}
+	network := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: raftLayer{n.stream.raft, n.stream}, MaxPool: 3, MaxRPCsInFlight: 1,
+		Timeout: max(2*n.cfg.Detect, 500*time.Millisecond), Logger: logger,
+	})
+	order := &turn{self: self, detect: n.cfg.Detect, now: n.cfg.Now, order: n.order}
+	n.transport = newTransport(network, n.rules, n.view, order)
+	r, err := raft.NewRaft(n.raftConfig(self), n.machine, n.store, n.store, snapshots, n.transport)
+	if err != nil {
+		return errors.Join(fmt.Errorf("start raft: %w", err), n.transport.Close())
+	}
+	n.raft = r
+	n.view.raft.Store(r)
+	return nil
+}
+
+// raftConfig sets raft's own timers as the fallback below the detector. Its leader
+// lease must not be shorter than ours, or it would step down while the fence is
+// open.
+func (n *Node) raftConfig(self raft.ServerID) *raft.Config {
+	c := raft.DefaultConfig()
+	c.LocalID = self
+	c.HeartbeatTimeout = n.cfg.Detect
+	c.ElectionTimeout = n.cfg.Detect + time.Microsecond // constant under poke, which moves only the other
+	c.LeaderLeaseTimeout = n.rules.lease
+	c.CommitTimeout = min(max(n.cfg.Detect/4, 25*time.Millisecond), 250*time.Millisecond)
+	c.SnapshotThreshold, c.TrailingLogs = 128, 64
+	c.ShutdownOnRemove = false
+	c.NoLegacyTelemetry = true
+	c.Logger = newRaftLogger(n.log)
+	return c
+}
+
+// Run takes part until ctx ends, and then returns nil, or until this host has left
+// its cluster, and then returns [ErrLeft].
+func (n *Node) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { n.detectSilence(ctx); return nil })
+	g.Go(func() error { n.holdAlone(ctx); return nil })
+	g.Go(func() error { n.watchLease(ctx); return nil })
+	g.Go(func() error { n.keepReported(ctx); return nil })
+	g.Go(func() error { return n.servePeers(ctx) })
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.left:
+			return ErrLeft
+		}
+	})
+	return g.Wait()
+}
+
+// Close gives up the lease, stops taking part and closes all files. After the host
+// has left its cluster it also removes its data.
+func (n *Node) Close() error {
+	n.rules.setAble(false)
+	n.rules.abdicate(n.raft.CurrentTerm())
+	err := n.raft.Shutdown().Error() // closes the transport as well
+	n.stream.close()
+	err = errors.Join(err, n.store.Close())
+	select {
+	case <-n.left:
+		err = errors.Join(err, removeData(n.cfg.DataDir))
+	default:
+	}
+	return err
+}
+
+// hello introduces this host on a new connection.
+func (n *Node) hello() hello {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return hello{Cluster: n.identity.Cluster, Detect: n.cfg.Detect, ID: raft.ServerID(n.identity.ID)}
+}
+
+// adopt records, durably, which cluster this host belongs to.
+func (n *Node) adopt(cluster string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	id := n.identity
+	id.Cluster, id.Detect = cluster, n.cfg.Detect
+	if err := n.store.put(keyIdentity, id); err != nil {
+		return fmt.Errorf("record the cluster: %w", err)
+	}
+	n.identity = id
+	return nil
+}
+
+// SetFitness says how readily this member stands for election, and tells the
+// cluster whether it is healthy and, if not, why.
+func (n *Node) SetFitness(f Fitness, reason string) {
+	n.rules.setAble(f != Unable)
+	n.mu.Lock()
+	n.fitness = f
+	n.report.Healthy, n.report.Reason = f == Ready, reason
+	n.mu.Unlock()
+}
+
+func (n *Node) reported() Member {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.report
+}
+
+// order returns the voters but for the lost leader, the best candidate first:
+// healthy before unhealthy, then by id, which all members know alike.
+func (n *Node) order() []raft.ServerID {
+	_, lost := n.rules.lastHeard()
+	st := n.machine.get()
+	healthy := func(id raft.ServerID) int {
+		if m, ok := st.member(func(m Member) bool { return m.ID == string(id) }); ok && m.Healthy {
+			return 0
+		}
+		return 1
+	}
+	ids := slices.DeleteFunc(n.view.voters(), func(id raft.ServerID) bool { return id == lost })
+	slices.SortFunc(ids, func(a, b raft.ServerID) int {
+		if h := healthy(a) - healthy(b); h != 0 {
+			return h
+		}
+		return compareNames(string(a), string(b))
+	})
+	return ids
+}
+
+// raftView lets the transport ask its own raft, also while raft is being built.
+type raftView struct{ raft atomic.Pointer[raft.Raft] }
+
+func (v *raftView) Configuration() raft.Configuration {
+	if r := v.raft.Load(); r != nil {
+		return r.GetConfiguration().Configuration()
+	}
+	return raft.Configuration{}
+}
+
+func (v *raftView) Term() uint64 {
+	if r := v.raft.Load(); r != nil {
+		return r.CurrentTerm()
+	}
+	return 0
+}
+
+func (v *raftView) Campaigning(term uint64) bool {
+	r := v.raft.Load()
+	return r != nil && r.State() == raft.Candidate && r.CurrentTerm()+1 == term
+}
+
+func (v *raftView) voters() []raft.ServerID {
+	var ids []raft.ServerID
+	for _, s := range v.Configuration().Servers {
+		if s.Suffrage == raft.Voter {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}

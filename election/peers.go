@@ -1,0 +1,230 @@
+package election
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"go.uber.org/zap"
+)
+
+// Members ask one another over HTTP on the shared port, one request a connection.
+const (
+	pathCluster = "/cluster" // {} → clusterInfo; any host
+	pathJoin    = "/join"    // Member; the leader
+	pathRemove  = "/remove"  // a member's name or id; the leader
+	pathMove    = "/move"    // a member's name or empty; the leader
+	pathReport  = "/report"  // Member; the leader
+	pathRemoved = "/removed" // the id of the host that is told; any host
+)
+
+const (
+	defaultPort = 7600
+	maxBody     = 64 << 10
+	maxHops     = 3
+)
+
+// clusterInfo is what a host says of its cluster to one that wants to join.
+type clusterInfo struct {
+	Cluster string        `json:"cluster"`
+	Detect  time.Duration `json:"detect"`
+}
+
+// refusal is an error on the wire. Leader names where to ask instead.
+type refusal struct {
+	Message string `json:"error"`
+	Hint    string `json:"hint,omitempty"`
+	Leader  string `json:"leader,omitempty"`
+	None    bool   `json:"no_leader,omitempty"`
+}
+
+// Mover hands over to the named member, or to the best one if the name is empty. It
+// is set by whoever performs the hand-over, see [Node.HandleMoves].
+type Mover func(ctx context.Context, target string) error
+
+// HandleMoves says what performs a hand-over that was asked for on another member.
+// It must be called before [Node.Run].
+func (n *Node) HandleMoves(move Mover) { n.move = move }
+
+func (n *Node) servePeers(ctx context.Context) error {
+	mux := http.NewServeMux()
+	handle(mux, pathCluster, func(context.Context, struct{}) (any, error) {
+		h := n.hello()
+		return clusterInfo{Cluster: h.Cluster, Detect: h.Detect}, nil
+	})
+	handle(mux, pathJoin, onLeader(n, n.admit))
+	handle(mux, pathRemove, onLeader(n, n.expel))
+	handle(mux, pathMove, onLeader(n, n.move))
+	handle(mux, pathReport, onLeader(n, func(_ context.Context, m Member) error { return n.commit(command{Member: &m}) }))
+	handle(mux, pathRemoved, func(_ context.Context, id raft.ServerID) (any, error) { return struct{}{}, n.wasRemoved(id) })
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: helloTimeout, ReadTimeout: helloTimeout, MaxHeaderBytes: 4 << 10,
+		ErrorLog: zap.NewStdLog(zap.NewNop()), BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(n.stream.members); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("serve members: %w", err)
+	}
+	return nil
+}
+
+// wasRemoved ends this host's membership if the leader's word is for its present
+// identity.
+func (n *Node) wasRemoved(id raft.ServerID) error {
+	if id != n.rules.self {
+		return errors.New("that member does not live here")
+	}
+	n.log.Warn("this host was removed from the cluster")
+	n.forgetCluster()
+	return nil
+}
+
+// handle serves one path: JSON in, JSON or a refusal out.
+func handle[In any](mux *http.ServeMux, path string, f func(context.Context, In) (any, error)) {
+	mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+		var in In
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&in); err != nil {
+			http.Error(w, "bad request", http.StatusBadRequest)
+			return
+		}
+		out, err := f(r.Context(), in)
+		if err != nil {
+			w.WriteHeader(http.StatusConflict)
+			out = toRefusal(err)
+		}
+		_ = json.NewEncoder(w).Encode(out)
+	})
+}
+
+// onLeader wraps what only the leader does; others say who leads.
+func onLeader[In any](n *Node, f func(context.Context, In) error) func(context.Context, In) (any, error) {
+	return func(ctx context.Context, in In) (any, error) {
+		if n.raft.State() == raft.Leader {
+			return struct{}{}, f(ctx, in)
+		}
+		if leader, _ := n.raft.LeaderWithID(); leader != "" {
+			return nil, elsewhere(leader)
+		}
+		return nil, ErrNoLeader
+	}
+}
+
+// elsewhere is the address of the leader, returned by a member that is not it.
+type elsewhere raft.ServerAddress
+
+func (e elsewhere) Error() string { return "the leader is " + string(e) }
+
+func toRefusal(err error) refusal {
+	r := refusal{Message: err.Error(), None: errors.Is(err, ErrNoLeader)}
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		r.Hint = h.Hint()
+	}
+	var leader elsewhere
+	if errors.As(err, &leader) {
+		r.Leader = string(leader)
+	}
+	return r
+}
+
+func (r refusal) err() error {
+	switch {
+	case r.Leader != "":
+		return elsewhere(r.Leader)
+	case r.None:
+		return ErrNoLeader
+	case r.Hint != "":
+		return hinted(r.Message, r.Hint)
+	}
+	return errors.New(r.Message)
+}
+
+// callLeader asks the leader, wherever it is: from says whom to ask first, and if
+// empty the leader that this member knows.
+func (n *Node) callLeader(ctx context.Context, from, path string, in, out any) error {
+	address := from
+	if address == "" {
+		leader, _ := n.raft.LeaderWithID()
+		if leader == "" {
+			return ErrNoLeader
+		}
+		address = string(leader)
+	}
+	for range maxHops {
+		err := n.call(ctx, address, path, in, out)
+		var next elsewhere
+		if !errors.As(err, &next) {
+			return err
+		}
+		address = string(next)
+	}
+	return ErrNoLeader
+}
+
+// call asks the host at address ("10.11.12.4" or "10.11.12.4:7600").
+func (n *Node) call(ctx context.Context, address, path string, in, out any) error {
+	address, err := withPort(address)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: n.dialMember}}
+	response, err := client.Do(request)
+	if err != nil {
+		return hinted(fmt.Sprintf("cannot reach %s: %v", address, errors.Unwrap(err)), "is vipd running there, and is the port open between the hosts?")
+	}
+	defer response.Body.Close()
+	return decode(response, out)
+}
+
+func (n *Node) dialMember(ctx context.Context, _, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
+	return n.stream.connect(ctx, address, protocolMembers)
+}
+
+func decode(response *http.Response, out any) error {
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		var r refusal
+		if json.Unmarshal(body, &r) != nil {
+			return fmt.Errorf("unexpected answer %s", response.Status)
+		}
+		return r.err()
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(body, out)
+}
+
+// withPort adds the default port to a bare address.
+func withPort(address string) (string, error) {
+	if a, err := netip.ParseAddrPort(address); err == nil {
+		return a.String(), nil
+	}
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return "", hinted(fmt.Sprintf("%q is not an address", address), "give a member's own address, for example 10.11.12.4 or 10.11.12.4:7600")
+	}
+	return netip.AddrPortFrom(a, defaultPort).String(), nil
+}

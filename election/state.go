@@ -1,0 +1,184 @@
+package election
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// historySize is how many changes of holder the members remember.
+const historySize = 100
+
+// Member is what the cluster knows of one of its hosts.
+type Member struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	Version string `json:"version"`
+	Healthy bool   `json:"healthy"`
+	Reason  string `json:"reason,omitempty"` // why it is not healthy
+}
+
+// Change is one change of holder.
+type Change struct {
+	Time   time.Time `json:"time"` // by the clock of the new holder
+	From   string    `json:"from,omitempty"`
+	To     string    `json:"to"`
+	Term   uint64    `json:"term"`
+	Reason string    `json:"reason"`
+}
+
+// intent is a planned hand-over: why the holder of a term is about to let go.
+type intent struct {
+	Term   uint64 `json:"term"`
+	Reason string `json:"reason"`
+}
+
+// state is the replicated state. It is small and is replaced, never changed in
+// place, so that a copy may be read without a lock.
+type state struct {
+	Cluster string        `json:"cluster"`
+	Detect  time.Duration `json:"detect"` // nanoseconds, fixed when the cluster is founded
+	Members []Member      `json:"members"`
+	History []Change      `json:"history"`
+	Intent  intent        `json:"intent"`
+}
+
+// command is one entry of the replicated log; exactly one field is set.
+type command struct {
+	Found  *state  `json:"found,omitempty"`
+	Member *Member `json:"member,omitempty"`
+	Forget string  `json:"forget,omitempty"` // a member's id
+	Intent *intent `json:"intent,omitempty"`
+	Holder *Change `json:"holder,omitempty"`
+}
+
+// apply returns the state after c.
+func (s state) apply(c command) state {
+	switch {
+	case c.Found != nil:
+		if s.Cluster == "" {
+			s.Cluster, s.Detect = c.Found.Cluster, c.Found.Detect
+		}
+	case c.Member != nil:
+		s.Members = append(without(s.Members, c.Member.ID), *c.Member)
+		slices.SortFunc(s.Members, func(a, b Member) int { return compareNames(a.Name, b.Name) })
+	case c.Forget != "":
+		s.Members = without(s.Members, c.Forget)
+	case c.Intent != nil:
+		s.Intent = *c.Intent
+	case c.Holder != nil:
+		s.History = s.record(*c.Holder)
+	}
+	return s
+}
+
+// record appends a change of holder: from whom, and why if the one before said so.
+func (s state) record(c Change) []Change {
+	history := slices.Clone(s.History)
+	if n := len(history); n > 0 {
+		if history[n-1].Term >= c.Term {
+			return history
+		}
+		c.From = history[n-1].To
+	}
+	if s.Intent.Reason != "" && s.Intent.Term+1 == c.Term {
+		c.Reason = s.Intent.Reason
+	}
+	history = append(history, c)
+	return history[max(0, len(history)-historySize):]
+}
+
+func (s state) member(match func(Member) bool) (Member, bool) {
+	i := slices.IndexFunc(s.Members, match)
+	if i < 0 {
+		return Member{}, false
+	}
+	return s.Members[i], true
+}
+
+func without(members []Member, id string) []Member {
+	return slices.DeleteFunc(slices.Clone(members), func(m Member) bool { return m.ID == id })
+}
+
+// compareNames orders vm2 before vm10.
+func compareNames(a, b string) int {
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	if a < b {
+		return -1
+	}
+	return 1
+}
+
+// machine is the replicated state machine that raft drives.
+type machine struct {
+	mu      sync.RWMutex
+	state   state
+	changed chan struct{} // holds a token after a change
+}
+
+func newMachine() *machine { return &machine{changed: make(chan struct{}, 1)} }
+
+func (m *machine) get() state {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.state
+}
+
+func (m *machine) set(s state) {
+	m.mu.Lock()
+	m.state = s
+	m.mu.Unlock()
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Apply performs one committed command. A command that does not parse comes from a
+// later version; it is the same on all members and is passed over.
+func (m *machine) Apply(entry *raft.Log) any {
+	var c command
+	if err := json.Unmarshal(entry.Data, &c); err != nil {
+		return fmt.Errorf("entry %d: %w", entry.Index, err)
+	}
+	m.set(m.get().apply(c))
+	return nil
+}
+
+// Snapshot returns the state for compaction of the log.
+func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
+	return snapshot{m.get()}, nil
+}
+
+// Restore replaces the state by a snapshot.
+func (m *machine) Restore(r io.ReadCloser) error {
+	defer r.Close()
+	var s state
+	if err := json.NewDecoder(r).Decode(&s); err != nil {
+		return fmt.Errorf("restore snapshot: %w", err)
+	}
+	m.set(s)
+	return nil
+}
+
+type snapshot struct{ state state }
+
+// Persist writes the snapshot.
+func (s snapshot) Persist(sink raft.SnapshotSink) error {
+	if err := json.NewEncoder(sink).Encode(s.state); err != nil {
+		_ = sink.Cancel()
+		return err
+	}
+	return sink.Close()
+}
+
+// Release has nothing to release.
+func (snapshot) Release() {}

@@ -1,0 +1,75 @@
+package election
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// Status is what this member knows of the cluster.
+type Status struct {
+	ID        string
+	Cluster   string // empty: belongs to none
+	Member    bool   // stands in the configuration that this host knows
+	Leader    Member // its ID is empty when there is none
+	Leading   bool   // this member is the leader
+	Term      uint64
+	Lease     Lease
+	Length    time.Duration // of a lease
+	Needed    int           // voters that an election needs
+	Reachable int           // voters in contact; only the leader knows, -1 elsewhere
+	Members   []MemberStatus
+	History   []Change // oldest first
+}
+
+// MemberStatus is one member as this host sees it.
+type MemberStatus struct {
+	Member
+	Voter   bool
+	Contact time.Duration // since it acknowledged the leader, or since the leader was heard; -1 unknown
+}
+
+// Status returns a copy; it does not block.
+func (n *Node) Status() Status {
+	st := n.machine.get()
+	_, leader := n.raft.LeaderWithID()
+	s := Status{
+		ID: n.hello().id(), Cluster: n.hello().Cluster, Member: n.isMember(), Term: n.raft.CurrentTerm(), Lease: n.Lease(),
+		Leading: n.raft.State() == raft.Leader, Length: n.rules.lease, Reachable: -1, History: slices.Clone(st.History),
+	}
+	for _, server := range n.view.Configuration().Servers {
+		_, m, _ := n.find(string(server.ID))
+		s.Members = append(s.Members, MemberStatus{Member: m, Voter: server.Suffrage == raft.Voter, Contact: n.contact(server.ID, leader)})
+		if server.ID == leader {
+			s.Leader = m
+		}
+	}
+	slices.SortFunc(s.Members, func(a, b MemberStatus) int { return compareNames(a.Name, b.Name) })
+	q := n.reachableWithout("")
+	s.Needed = q.needed
+	if s.Leading {
+		s.Reachable = q.reachable
+	}
+	return s
+}
+
+// contact returns how long ago a member was heard of; -1 if this host can't know.
+func (n *Node) contact(id, leader raft.ServerID) time.Duration {
+	if id == n.rules.self {
+		return 0
+	}
+	at := n.rules.lastAcked(id)
+	if leader != n.rules.self {
+		var heard raft.ServerID
+		if at, heard = n.rules.lastHeard(); heard != id {
+			return -1
+		}
+	}
+	if at == 0 {
+		return -1
+	}
+	return n.cfg.Now().Sub(at)
+}
+
+func (h hello) id() string { return string(h.ID) }

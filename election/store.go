@@ -1,0 +1,165 @@
+package election
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	boltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+)
+
+// identity is who this member is. It lives in the same file as its votes, so that
+// neither can be lost or copied without the other.
+type identity struct {
+	ID      string        `json:"id"`                // random: a wiped disk is a new member
+	Machine string        `json:"machine"`           // the machine it was made on; a clone is refused
+	Cluster string        `json:"cluster,omitempty"` // empty until init or join
+	Detect  time.Duration `json:"detect,omitempty"`  // the cluster's, in nanoseconds
+}
+
+// store is raft's log and votes on disk, fsynced. It keeps the term and the
+// candidate of a vote as one value: raft writes them one after the other, and a
+// crash in between would let the candidate of the old term have the vote of the
+// new one.
+type store struct {
+	*boltdb.BoltStore
+
+	mu         sync.Mutex
+	stagedTerm uint64
+}
+
+const (
+	fileName    = "raft.db"
+	keyIdentity = "vipd/identity"
+	keyVote     = "vipd/vote"
+
+	// The names under which raft keeps the two halves of a vote.
+	keyVoteTerm      = "LastVoteTerm"
+	keyVoteCandidate = "LastVoteCand"
+)
+
+// vote is one vote, given to the member at an address.
+type vote struct {
+	Term      uint64 `json:"term"`
+	Candidate []byte `json:"candidate"`
+}
+
+func openStore(dir string) (*store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	path := filepath.Join(dir, fileName)
+	db, err := boltdb.New(boltdb.Options{Path: path, BoltOptions: &bbolt.Options{Timeout: time.Second}})
+	if errors.Is(err, bbolt.ErrTimeout) {
+		return nil, hinted(fmt.Sprintf("%s is in use by another process", path), "is vipd running already? see `systemctl status vipd`")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return &store{BoltStore: db}, nil
+}
+
+// SetUint64 writes a number; the term of a vote waits for its candidate.
+func (s *store) SetUint64(key []byte, value uint64) error {
+	if string(key) != keyVoteTerm {
+		return s.BoltStore.SetUint64(key, value)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stagedTerm = value
+	return nil
+}
+
+// Set writes a value; the candidate of a vote together with its term.
+func (s *store) Set(key, value []byte) error {
+	if string(key) != keyVoteCandidate {
+		return s.BoltStore.Set(key, value)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.put(keyVote, vote{Term: s.stagedTerm, Candidate: value})
+}
+
+// GetUint64 reads a number.
+func (s *store) GetUint64(key []byte) (uint64, error) {
+	if string(key) != keyVoteTerm {
+		return s.BoltStore.GetUint64(key)
+	}
+	var v vote
+	err := s.get(keyVote, &v)
+	return v.Term, err
+}
+
+// Get reads a value.
+func (s *store) Get(key []byte) ([]byte, error) {
+	if string(key) != keyVoteCandidate {
+		return s.BoltStore.Get(key)
+	}
+	var v vote
+	err := s.get(keyVote, &v)
+	return v.Candidate, err
+}
+
+func (s *store) put(key string, value any) error {
+	b, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return s.BoltStore.Set([]byte(key), b)
+}
+
+// get fails with raft's own "not found" where there is nothing.
+func (s *store) get(key string, value any) error {
+	b, err := s.BoltStore.Get([]byte(key))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, value)
+}
+
+// identify returns this member's identity, made anew on a fresh disk. One that was
+// made on another machine is refused: two hosts with one identity could each vote
+// in the same election.
+func (s *store) identify(machine string) (identity, error) {
+	var id identity
+	err := s.get(keyIdentity, &id)
+	switch {
+	case errors.Is(err, boltdb.ErrKeyNotFound):
+		id = identity{ID: randomID(), Machine: machine}
+		return id, s.put(keyIdentity, id)
+	case err != nil:
+		return id, fmt.Errorf("identity: %w", err)
+	case id.Machine != machine:
+		return id, hinted("the data directory was made on another machine",
+			"this host is a clone or its disk was moved; stop vipd, empty the data directory, start vipd and run `vipd join <peer>`")
+	}
+	return id, nil
+}
+
+func randomID() string {
+	b := make([]byte, 8)
+	_, _ = rand.Read(b) // never fails, see crypto/rand
+	return hex.EncodeToString(b)
+}
+
+// MachineID returns a string that tells this machine from its clones: the
+// machine-id of systemd and the UUID that the hypervisor gives (machine-id(5),
+// SMBIOS). What cannot be read counts as empty.
+func MachineID() string {
+	id, _ := os.ReadFile("/etc/machine-id")
+	uuid, _ := os.ReadFile("/sys/class/dmi/id/product_uuid")
+	return fmt.Sprintf("%.32s/%.36s", id, uuid)
+}
+
+var _ interface {
+	raft.LogStore
+	raft.StableStore
+} = (*store)(nil)

@@ -1,0 +1,269 @@
+package election
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"go.uber.org/zap"
+)
+
+// Dialer opens a connection to a member's address ("10.11.12.4:7600").
+type Dialer func(ctx context.Context, address string) (net.Conn, error)
+
+// Protocols that share the port. The first frame on a connection says which.
+const (
+	protocolRaft    = "raft/1"
+	protocolMembers = "members/1"
+)
+
+// hello opens a connection, in both directions. Durations are nanoseconds.
+type hello struct {
+	Protocol string        `json:"protocol"`
+	Cluster  string        `json:"cluster,omitempty"` // empty: not yet a member
+	Detect   time.Duration `json:"detect"`
+	ID       raft.ServerID `json:"id"`
+	Refused  string        `json:"refused,omitempty"` // in an answer: why
+}
+
+const (
+	magic        = "vipd"
+	maxHello     = 4 << 10
+	helloTimeout = 5 * time.Second
+)
+
+// stream tells the protocols on one listener apart and lets only connections of
+// this cluster with this detect reach raft (rule "identity and configuration").
+type stream struct {
+	listener net.Listener
+	dial     Dialer
+	self     func() hello
+	log      *zap.Logger
+
+	raft    *queue
+	members *queue
+	serving sync.WaitGroup
+
+	mu   sync.Mutex
+	open map[net.Conn]struct{} // nil after close
+}
+
+func newStream(l net.Listener, dial Dialer, self func() hello, log *zap.Logger) *stream {
+	s := &stream{listener: l, dial: dial, self: self, log: log, raft: newQueue(l.Addr()), members: newQueue(l.Addr()), open: make(map[net.Conn]struct{})}
+	s.serving.Go(s.accept)
+	return s
+}
+
+func (s *stream) accept() {
+	for {
+		conn, err := s.listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			s.log.Warn("cannot accept a connection", zap.Error(err))
+			time.Sleep(50 * time.Millisecond) // out of descriptors: give some back first
+			continue
+		}
+		s.serving.Go(func() { s.greet(s.track(conn)) })
+	}
+}
+
+// greet reads the caller's hello, answers it and hands the connection on.
+func (s *stream) greet(conn net.Conn) {
+	_ = conn.SetDeadline(time.Now().Add(helloTimeout))
+	var theirs hello
+	if err := readFrame(conn, &theirs); err != nil {
+		_ = conn.Close()
+		return
+	}
+	ours := s.self()
+	if err := compatible(ours, theirs); err != nil {
+		ours.Refused = err.Error()
+		s.log.Warn("connection refused", zap.Stringer("peer", conn.RemoteAddr()), zap.Error(err))
+	}
+	if err := writeFrame(conn, ours); err != nil || ours.Refused != "" {
+		_ = conn.Close()
+		return
+	}
+	_ = conn.SetDeadline(time.Time{})
+	target := s.raft
+	if theirs.Protocol == protocolMembers {
+		target = s.members
+	}
+	target.put(conn)
+}
+
+// compatible reports why two hosts must not talk. Both values are named, because
+// the operator who reads it has only one of them at hand.
+func compatible(ours, theirs hello) error {
+	switch {
+	case theirs.Protocol == protocolMembers:
+		return nil
+	case theirs.Protocol != protocolRaft:
+		return fmt.Errorf("protocol %q is not spoken here (%q is)", theirs.Protocol, protocolRaft)
+	case theirs.Cluster != ours.Cluster || ours.Cluster == "":
+		return fmt.Errorf("cluster %q is not the cluster of this host (%q)", theirs.Cluster, ours.Cluster)
+	case theirs.Detect != ours.Detect:
+		return fmt.Errorf("detect %s is not the detect of this host (%s)", theirs.Detect, ours.Detect)
+	}
+	return nil
+}
+
+// connect dials address and exchanges hellos.
+func (s *stream) connect(ctx context.Context, address, protocol string) (net.Conn, error) {
+	conn, err := s.dial(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	conn = s.track(conn)
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(deadline)
+	}
+	ours := s.self()
+	ours.Protocol = protocol
+	var theirs hello
+	if err = writeFrame(conn, ours); err == nil {
+		err = readFrame(conn, &theirs)
+	}
+	if err == nil && theirs.Refused != "" {
+		err = fmt.Errorf("%s refused the connection: %s", address, theirs.Refused)
+	}
+	if err == nil && protocol == protocolRaft {
+		theirs.Protocol = protocol
+		err = compatible(ours, theirs)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	_ = conn.SetDeadline(time.Time{})
+	return conn, nil
+}
+
+// close stops listening and closes every connection, in either direction: raft
+// leaves its own open.
+func (s *stream) close() {
+	_ = s.listener.Close()
+	s.raft.Close()
+	s.members.Close()
+	s.mu.Lock()
+	open := s.open
+	s.open = nil
+	s.mu.Unlock()
+	for conn := range open {
+		_ = conn.Close()
+	}
+	s.serving.Wait()
+}
+
+// track remembers a connection until it is closed.
+func (s *stream) track(conn net.Conn) net.Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == nil {
+		_ = conn.Close()
+		return conn
+	}
+	s.open[conn] = struct{}{}
+	return &tracked{conn, s}
+}
+
+type tracked struct {
+	net.Conn
+	stream *stream
+}
+
+// Close closes the connection and forgets it.
+func (c *tracked) Close() error {
+	c.stream.mu.Lock()
+	delete(c.stream.open, c.Conn)
+	c.stream.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// raftLayer is the stream as raft's transport wants it.
+type raftLayer struct {
+	*queue
+	stream *stream
+}
+
+// Dial connects to a member for raft.
+func (l raftLayer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return l.stream.connect(ctx, string(address), protocolRaft)
+}
+
+// queue is a net.Listener fed with connections whose protocol is known.
+type queue struct {
+	addr  net.Addr
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newQueue(addr net.Addr) *queue {
+	return &queue{addr: addr, conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+func (q *queue) put(conn net.Conn) {
+	select {
+	case q.conns <- conn:
+	case <-q.done:
+		_ = conn.Close()
+	}
+}
+
+// Accept waits for the next connection.
+func (q *queue) Accept() (net.Conn, error) {
+	select {
+	case conn := <-q.conns:
+		return conn, nil
+	case <-q.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept. Connections accepted before are not touched.
+func (q *queue) Close() error {
+	q.once.Do(func() { close(q.done) })
+	return nil
+}
+
+// Addr returns the address of the shared listener.
+func (q *queue) Addr() net.Addr { return q.addr }
+
+// A frame is the magic, a big-endian uint32 length and that much JSON.
+func writeFrame(w io.Writer, h hello) error {
+	body, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	frame := binary.BigEndian.AppendUint32([]byte(magic), uint32(len(body)))
+	_, err = w.Write(append(frame, body...))
+	return err
+}
+
+func readFrame(r io.Reader, h *hello) error {
+	var head [len(magic) + 4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return err
+	}
+	size := binary.BigEndian.Uint32(head[len(magic):])
+	if string(head[:len(magic)]) != magic || size > maxHello {
+		return errors.New("this is not vipd's protocol")
+	}
+	body := make([]byte, size)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return err
+	}
+	return json.Unmarshal(body, h)
+}

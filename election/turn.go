@@ -1,0 +1,88 @@
+package election
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// preVoteInterval is the pause before a refused pre-vote is repeated.
+const preVoteInterval = 5 * time.Millisecond
+
+// turn orders the candidates when a leader is lost: all followers notice at almost
+// the same instant, and two that stand at once split the votes. It has no part in
+// safety; it only decides when a pre-vote leaves.
+type turn struct {
+	self   raft.ServerID
+	detect time.Duration
+	now    func() Instant
+	order  func() []raft.ServerID // voters but for the lost leader, best first
+
+	mu    sync.Mutex
+	given raft.ServerID // whom this member last gave a pre-vote
+	at    Instant
+}
+
+// delay returns how long the first pre-vote of a campaign waits: the better a
+// member, the less.
+func (t *turn) delay() time.Duration {
+	rank := max(0, slices.Index(t.order(), t.self))
+	return time.Duration(rank) * max(t.detect/50, preVoteInterval)
+}
+
+// gave notes that a pre-vote was given to candidate, which is expected to ask for
+// votes at once.
+func (t *turn) gave(candidate raft.ServerID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.given, t.at = candidate, t.now()
+}
+
+// holds reports whether this member has just given a pre-vote and keeps its own
+// back, long enough for the other's call for votes to arrive.
+func (t *turn) holds() bool { return t.gaveTo() != "" }
+
+// yields reports whether the pre-vote that this member just won must be left
+// unused: of two members that gave each other one, the worse lets the other go
+// first.
+func (t *turn) yields() bool {
+	given := t.gaveTo()
+	if given == "" {
+		return false
+	}
+	order := t.order()
+	return slices.Index(order, given) < slices.Index(order, t.self)
+}
+
+// gaveTo returns whom this member gave a pre-vote a moment ago, if anybody.
+func (t *turn) gaveTo() raft.ServerID {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.now().Sub(t.at) > min(t.detect/5, 100*time.Millisecond) {
+		return ""
+	}
+	return t.given
+}
+
+// sleep waits for d, or fails when done is closed.
+func (t *turn) sleep(d time.Duration, done <-chan struct{}) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-done:
+		return errClosed
+	}
+}
+
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
