@@ -1,0 +1,181 @@
+package control_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vipd/vipd/control"
+	"github.com/vipd/vipd/control/controltest"
+	"go.uber.org/zap"
+)
+
+// listen claims a socket in a directory of the test and listens on it.
+func listen(t *testing.T) (net.Listener, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "vipd.sock")
+	socket, err := control.Claim(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = socket.Release() })
+	l, err := socket.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, path
+}
+
+// serve serves d until the test ends and returns a client of it.
+func serve(t *testing.T, d control.Daemon, log *zap.Logger) *control.Client {
+	t.Helper()
+	l, path := listen(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- control.Serve(ctx, l, d, log) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return control.NewClient(path, "vipd")
+}
+
+// direct asks the model itself, served asks it through a socket each.
+var ways = map[string]func(*testing.T, *controltest.Host) control.Daemon{
+	"direct": func(_ *testing.T, h *controltest.Host) control.Daemon { return h },
+	"through the socket": func(t *testing.T, h *controltest.Host) control.Daemon {
+		return serve(t, h, zap.NewNop())
+	},
+}
+
+func TestADaemonKeepsItsPromisesDirectlyAndThroughTheSocket(t *testing.T) {
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) { keepsItsPromises(t, way) })
+	}
+}
+
+func keepsItsPromises(t *testing.T, way func(*testing.T, *controltest.Host) control.Daemon) {
+	ctx := t.Context()
+	cluster := controltest.NewCluster("vm1", "vm2", "vm3")
+	vm1, vm2, vm3 := way(t, cluster.Host("vm1")), way(t, cluster.Host("vm2")), way(t, cluster.Host("vm3"))
+
+	founded := control.Formed{Cluster: controltest.ClusterID, Node: "vm1", JoinCommand: "vipd join 10.11.12.4"}
+	got, err := vm1.Init(ctx)
+	same(t, "init", founded, got, err)
+	founded.Already = true
+	got, err = vm1.Init(ctx)
+	same(t, "init again", founded, got, err)
+
+	_, err = vm2.Join(ctx, "10.11.12.6")
+	refused(t, "join a host that is no member", err, control.CodeFailed)
+	joined := control.Joined{Cluster: controltest.ClusterID, Leader: "vm1", Members: []string{"vm1", "vm2"}}
+	j, err := vm2.Join(ctx, "10.11.12.4")
+	same(t, "join", joined, j, err)
+	joined.Already = true
+	j, err = vm2.Join(ctx, "10.11.12.4:7600")
+	same(t, "join again", joined, j, err)
+	joined = control.Joined{Cluster: controltest.ClusterID, Leader: "vm1", Members: []string{"vm1", "vm2", "vm3"}}
+	j, err = vm3.Join(ctx, "10.11.12.5")
+	same(t, "join by way of a follower", joined, j, err)
+
+	m, err := vm3.Transfer(ctx, "vm2")
+	same(t, "transfer", control.Moved{From: "vm1", To: "vm2", Term: 2, Took: m.Took}, m, err)
+	m, err = vm3.Transfer(ctx, "vm2")
+	same(t, "transfer to the holder", control.Moved{From: "vm2", To: "vm2", Term: 2, Took: m.Took}, m, err)
+	m, err = vm3.Transfer(ctx, "")
+	same(t, "transfer to anybody", control.Moved{From: "vm2", To: "vm1", Term: 3, Took: m.Took}, m, err)
+	_, err = vm3.Transfer(ctx, "vm9")
+	refused(t, "transfer to a stranger", err, control.CodeFailed)
+
+	refused(t, "remove a stranger", vm1.Remove(ctx, "vm9"), control.CodeFailed)
+	done(t, "remove", vm1.Remove(ctx, "vm3"))
+	done(t, "leave", vm1.Leave(ctx))
+	done(t, "leave again", vm1.Leave(ctx))
+
+	s, err := vm2.Status(ctx)
+	done(t, "status", err)
+	if s.Holder == nil || s.Holder.Name != "vm2" || len(s.Cluster.Members) != 1 {
+		t.Errorf("at the end: holder %v, members %v; want vm2 alone", s.Holder, s.Cluster.Members)
+	}
+
+	cluster.Cut()
+	_, err = vm2.Transfer(ctx, "")
+	refused(t, "transfer without a leader", err, control.CodeNoLeader)
+	_, err = vm3.Join(ctx, "10.11.12.5")
+	refused(t, "join without a leader", err, control.CodeNoLeader)
+	refused(t, "remove without a leader", vm2.Remove(ctx, "vm2"), control.CodeNoLeader)
+
+	ended, end := context.WithCancel(ctx)
+	end()
+	if err := vm2.Leave(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("leave after its context ended: %v, want %v", err, context.Canceled)
+	}
+}
+
+func same[A any](t *testing.T, what string, want, got A, err error) {
+	t.Helper()
+	done(t, what, err)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("%s (-want +got):\n%s", what, d)
+	}
+}
+
+func done(t *testing.T, what string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+func refused(t *testing.T, what string, err error, code int) {
+	t.Helper()
+	e, ok := errors.AsType[*control.Error](err)
+	if !ok || e.Code != code {
+		t.Errorf("%s: %#v, want an Error with code %d", what, err, code)
+	}
+}
+
+func TestTheLeaderIsTheHolderAlsoWhenAskedOnAFollower(t *testing.T) {
+	cluster := controltest.NewCluster("vm1", "vm2")
+	vm2 := serve(t, cluster.Host("vm2"), zap.NewNop())
+	if _, err := cluster.Host("vm1").Init(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vm2.Join(t.Context(), "10.11.12.4"); err != nil {
+		t.Fatal(err)
+	}
+
+	got, err := vm2.Leader(t.Context())
+	same(t, "leader", control.Leader{Name: "vm1", ID: "id-vm1", Address: "10.11.12.4:7600", Term: 1}, got, err)
+
+	cluster.Cut()
+	_, err = vm2.Leader(t.Context())
+	refused(t, "leader while nobody holds", err, control.CodeNoLeader)
+}
+
+func TestTheServerAddsWhatFollowsFromTheStatus(t *testing.T) {
+	vm1 := serve(t, controltest.NewCluster("vm1").Host("vm1"), zap.NewNop())
+	s, err := vm1.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"this host is in no cluster yet: found one with `vipd init` or join one with `vipd join <peer>`"}
+	if d := cmp.Diff(want, s.Warnings); d != "" {
+		t.Errorf("warnings (-want +got):\n%s", d)
+	}
+}
+
+// TestMain keeps the paths of sockets short: t.TempDir() below a long TMPDIR
+// would not fit into sun_path.
+func TestMain(m *testing.M) {
+	if len(os.TempDir()) > 20 {
+		_ = os.Setenv("TMPDIR", "/tmp")
+	}
+	os.Exit(m.Run())
+}

@@ -1,0 +1,78 @@
+package controltest
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/vipd/vipd/control"
+)
+
+// What every host of the model is configured with.
+const (
+	detect  = control.Millis(500 * time.Millisecond)
+	length  = control.Millis(375 * time.Millisecond)
+	address = "42.159.241.126"
+	version = "1.0.0"
+)
+
+// Status implements control.Daemon.
+func (h *Host) Status(ctx context.Context) (control.Status, error) {
+	unlock, err := h.lock(ctx)
+	if err != nil {
+		return control.Status{}, err
+	}
+	defer unlock()
+	c := h.cluster
+	s := control.Status{
+		Time: Epoch,
+		Node: h.node(),
+		VIP:  control.VIP{Interface: "eth0", Addresses: []string{address}, Bound: c.holder == h.name},
+		Fence: control.Fence{
+			Armed: true, Open: c.holder == h.name,
+		},
+		History: slices.Clone(c.history),
+	}
+	if c.holder == h.name {
+		s.Lease = control.Lease{Held: true, Term: c.term, Remaining: length, Length: length}
+		s.Fence.Remaining = length
+	}
+	if c.has(h.name) {
+		s.Cluster = h.members()
+	}
+	if c.has(h.name) && c.holder != "" {
+		s.Holder = &control.Holder{Name: c.holder, Term: c.term, Since: Epoch}
+	}
+	return s, nil
+}
+
+func (h *Host) node() control.Node {
+	n := control.Node{
+		Name: h.name, ID: "id-" + h.name, Address: h.address + ":7600", Version: version,
+		State: control.StateBackup, Reason: "waiting", Since: Epoch,
+	}
+	if h.cluster.holder == h.name {
+		n.State, n.Reason = control.StateMaster, "holds the lease"
+	}
+	return n
+}
+
+func (h *Host) members() control.Cluster {
+	c := h.cluster
+	n := len(c.members)
+	shown := control.Cluster{ID: ClusterID, Detect: detect, Quorum: control.Quorum{Needed: n/2 + 1}}
+	if c.holder == h.name {
+		shown.Quorum.Reachable = &n
+	}
+	for _, name := range c.members {
+		m := control.Member{
+			Name: name, ID: "id-" + name, Address: c.Host(name).address + ":7600",
+			Voter: true, Leader: name == c.holder, Self: name == h.name, Healthy: true, Version: version,
+		}
+		if c.holder == h.name && !m.Self {
+			m.Contact = new(control.Millis(40 * time.Millisecond))
+		}
+		shown.Members = append(shown.Members, m)
+	}
+	return shown
+}

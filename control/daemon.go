@@ -1,0 +1,64 @@
+package control
+
+import "context"
+
+// Daemon is what can be asked of a host: by the [Client] over the socket, and by
+// the server of the daemon itself. Each call blocks until it is done or ctx
+// ends; ctx also ends when the asker hangs up, which does not undo what is
+// already under way. A method may be called while others are running.
+//
+// An error that a person is to read may carry a Hint() string, and an
+// ExitCode() int (see [Error]); both reach the asker.
+type Daemon interface {
+	// Status says what this host knows now. It does not ask other hosts.
+	Status(ctx context.Context) (Status, error)
+	// Init founds a cluster of which this host is the first member. On a host
+	// that is a member already it changes nothing and sets Already.
+	Init(ctx context.Context) (Formed, error)
+	// Join makes this host a member of the cluster of peer, which may be any
+	// member: "address" or "address:port". On a host that is a member of that
+	// cluster already it changes nothing and sets Already.
+	Join(ctx context.Context, peer string) (Joined, error)
+	// Leave hands over what this host holds and takes it out of its cluster. On
+	// a host that is in no cluster it does nothing.
+	Leave(ctx context.Context) error
+	// Remove takes another host, lost or not, out of the cluster. A name or id
+	// that no member has is an error: it is more likely misspelt than gone.
+	Remove(ctx context.Context, node string) error
+	// Transfer hands the addresses to node, or to the member best placed when
+	// node is "". Where node holds them already it does nothing: From equals To.
+	Transfer(ctx context.Context, node string) (Moved, error)
+}
+
+// Formed is the answer to init.
+type Formed struct {
+	Cluster string `json:"cluster"` // the id of the cluster
+	Node    string `json:"node"`    // the name of this host
+	// JoinCommand is what to type on each of the other hosts.
+	JoinCommand string `json:"join_command"`
+	Already     bool   `json:"already"` // this host was a member before
+}
+
+// Joined is the answer to join.
+type Joined struct {
+	Cluster string   `json:"cluster"` // the id of the cluster
+	Leader  string   `json:"leader"`  // its name, "" while there is none
+	Members []string `json:"members"` // their names, this host's included
+	Already bool     `json:"already"` // this host was a member before
+}
+
+// Moved is the answer to transfer.
+type Moved struct {
+	From string `json:"from"` // the name of the member that held
+	To   string `json:"to"`   // the name of the member that holds now
+	Term uint64 `json:"term"` // the term in which To holds
+	Took Millis `json:"took_ms"`
+}
+
+// Leader is the answer to the question who holds the addresses.
+type Leader struct {
+	Name    string `json:"name"`
+	ID      string `json:"id"`
+	Address string `json:"address"` // host:port of its own fixed address
+	Term    uint64 `json:"term"`
+}

@@ -1,0 +1,105 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// question answers with what ask returns.
+func question[A any](ask func(context.Context) (A, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer(w, r, questionLimit, ask)
+	})
+}
+
+// order reads the arguments from the body, logs who gives the order, and
+// answers with what do returns.
+func order[Q arguments, A any](log *zap.Logger, do func(context.Context, Q) (A, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q, err := readArguments[Q](w, r)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		log.Info("an operator gives an order", append(askerOf(r.Context()),
+			zap.String("order", r.URL.Path), zap.Any("arguments", q))...)
+		answer(w, r, orderLimit, func(ctx context.Context) (A, error) { return do(ctx, q) })
+	})
+}
+
+func answer[A any](w http.ResponseWriter, r *http.Request, limit time.Duration, ask func(context.Context) (A, error)) {
+	ctx, cancel := context.WithTimeout(r.Context(), limit)
+	defer cancel()
+	a, err := ask(ctx)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, a)
+}
+
+// readArguments reads the body: nothing, or one JSON object that has no keys
+// but those of Q.
+func readArguments[Q arguments](w http.ResponseWriter, r *http.Request) (Q, error) {
+	var q Q
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if tooLong, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return q, usagef("the request is longer than %d bytes", tooLong.Limit)
+	}
+	if err != nil {
+		return q, usagef("read the request: %v", err)
+	}
+	if len(body) > 0 {
+		if err := decodeStrictly(body, &q); err != nil {
+			return q, usagef("read the request: %v", err)
+		}
+	}
+	return q, q.check()
+}
+
+func decodeStrictly(body []byte, to any) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(to); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the JSON object")
+	}
+	return nil
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	e := ErrorOf(err)
+	if errors.Is(err, context.DeadlineExceeded) && e.Advice == "" {
+		e.Message, e.Advice = "not done in time: "+e.Message, "it may still happen: see `vipd status`"
+	}
+	writeJSON(w, httpStatus(e.Code), e)
+}
+
+// httpStatus is for those who ask with something else than our client.
+func httpStatus(code int) int {
+	switch code {
+	case CodeUsage:
+		return http.StatusBadRequest
+	case CodeNoLeader:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false) // "join <peer>" is for people
+	_ = e.Encode(v)        // an asker who has hung up is nobody's error
+}

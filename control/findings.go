@@ -1,0 +1,135 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// findings returns what an operator should look at, as plain sentences, the
+// gravest first. It is a pure function of the status.
+func (s Status) findings() []string {
+	if s.Cluster.ID == "" {
+		return append([]string{
+			"this host is in no cluster yet: found one with `vipd init` or join one with `vipd join <peer>`",
+		}, s.hostFindings()...)
+	}
+	return slices.Concat(s.holderFindings(), s.hostFindings(), s.memberFindings(), s.sizeFindings())
+}
+
+// holderFindings says that nobody holds the addresses, or can.
+func (s Status) holderFindings() []string {
+	var found []string
+	if q := s.Cluster.Quorum; q.Reachable != nil && *q.Reachable < q.Needed {
+		found = append(found, fmt.Sprintf("%s can be reached and %d are needed: nobody can hold the addresses",
+			voters(*q.Reachable), q.Needed))
+	}
+	if s.Holder == nil && s.Node.State != StateMaster {
+		found = append(found, "nobody holds the addresses, as far as this host knows")
+	}
+	return found
+}
+
+// hostFindings says what is wrong on this host.
+func (s Status) hostFindings() []string {
+	var found []string
+	switch {
+	case !s.Fence.Armed:
+		found = append(found, because("the fence is not armed, so this host does not stand for election", s.Fence.Error))
+	case s.Fence.Error != "":
+		found = append(found, because("something is wrong with the fence", s.Fence.Error))
+	}
+	if s.Node.State == StateFault && s.Fence.Armed {
+		found = append(found, because("this host is in FAULT", s.Node.Reason))
+	}
+	if s.Node.State == StateMaster && !s.VIP.Bound {
+		found = append(found, "this host holds the lease but the addresses are not bound")
+	}
+	if s.Node.State != StateMaster && s.VIP.Bound {
+		found = append(found, "the addresses are bound though this host does not hold them (the fence keeps them silent)")
+	}
+	if h := s.Hooks; h.LastError != "" {
+		found = append(found, because("the last run of the notify script ("+h.LastState+") failed", h.LastError))
+	}
+	return found
+}
+
+// memberFindings says what is wrong with the members.
+func (s Status) memberFindings() []string {
+	var found []string
+	for _, m := range s.Cluster.Members {
+		switch {
+		case m.Contact != nil && *m.Contact > s.Cluster.Detect:
+			found = append(found, fmt.Sprintf("%s has been silent for %s", m.Name, rough(m.Contact.Duration())))
+		case !m.Healthy && !(m.Self && s.Node.State == StateFault):
+			found = append(found, because(m.Name+" is not healthy", m.Reason))
+		}
+	}
+	if v := s.versions(); len(v) > 1 {
+		found = append(found, "the members run different versions: "+strings.Join(v, ", "))
+	}
+	return found
+}
+
+// sizeFindings says that the cluster is too small to lose a member.
+func (s Status) sizeFindings() []string {
+	switch n := s.voters(); n {
+	case 1:
+		return []string{"one voter: losing this host loses the addresses; join two more"}
+	case 2:
+		return []string{"two voters: losing either loses the addresses; join a third"}
+	}
+	return nil
+}
+
+func (s Status) voters() int {
+	n := 0
+	for _, m := range s.Cluster.Members {
+		if m.Voter {
+			n++
+		}
+	}
+	return n
+}
+
+// versions returns the different versions that the members are known to run,
+// each with its members.
+func (s Status) versions() []string {
+	var order []string
+	who := map[string][]string{}
+	for _, m := range s.Cluster.Members {
+		if m.Version == "" {
+			continue
+		}
+		if who[m.Version] == nil {
+			order = append(order, m.Version)
+		}
+		who[m.Version] = append(who[m.Version], m.Name)
+	}
+	for i, v := range order {
+		order[i] = fmt.Sprintf("%s (%s)", v, strings.Join(who[v], ", "))
+	}
+	return order
+}
+
+func voters(n int) string {
+	if n == 1 {
+		return "one voter"
+	}
+	return fmt.Sprintf("%d voters", n)
+}
+
+func because(what, why string) string {
+	if why == "" {
+		return what
+	}
+	return what + ": " + why
+}
+
+func rough(d time.Duration) time.Duration {
+	if d < 10*time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(time.Second)
+}

@@ -1,0 +1,79 @@
+package control
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// well is a status of which nothing needs to be said.
+func well() Status {
+	s := full()
+	s.Cluster.Members[2].Healthy, s.Cluster.Members[2].Reason = true, ""
+	s.Warnings = nil
+	return s
+}
+
+func TestFindings(t *testing.T) {
+	tests := map[string]struct {
+		change func(*Status)
+		want   []string
+	}{
+		"all is well": {func(*Status) {}, nil},
+		"in no cluster": {func(s *Status) {
+			s.Cluster, s.Holder, s.Node.State, s.VIP.Bound = Cluster{}, nil, StateBackup, false
+		}, []string{"this host is in no cluster yet: found one with `vipd init` or join one with `vipd join <peer>`"}},
+		"one voter":  {func(s *Status) { s.Cluster.Members = s.Cluster.Members[:1] }, []string{"one voter: losing this host loses the addresses; join two more"}},
+		"two voters": {func(s *Status) { s.Cluster.Members[2].Voter = false }, []string{"two voters: losing either loses the addresses; join a third"}},
+		"no quorum": {func(s *Status) {
+			s.Cluster.Quorum.Reachable, s.Holder, s.Node.State, s.VIP.Bound = new(1), nil, StateBackup, false
+		}, []string{
+			"one voter can be reached and 2 are needed: nobody can hold the addresses",
+			"nobody holds the addresses, as far as this host knows",
+		}},
+		"quorum unknown":     {func(s *Status) { s.Cluster.Quorum.Reachable = nil }, nil},
+		"fence not armed":    {func(s *Status) { s.Fence = Fence{Error: "no CAP_BPF"} }, []string{"the fence is not armed, so this host does not stand for election: no CAP_BPF"}},
+		"fence in trouble":   {func(s *Status) { s.Fence.Error = "filter gone from eth0" }, []string{"something is wrong with the fence: filter gone from eth0"}},
+		"fault":              {func(s *Status) { s.Node.State, s.Node.Reason, s.VIP.Bound = StateFault, "appsvc", false }, []string{"this host is in FAULT: appsvc"}},
+		"held but not bound": {func(s *Status) { s.VIP.Bound = false }, []string{"this host holds the lease but the addresses are not bound"}},
+		"bound but not held": {func(s *Status) { s.Node.State = StateBackup }, []string{"the addresses are bound though this host does not hold them (the fence keeps them silent)"}},
+		"hook failed":        {func(s *Status) { s.Hooks.LastError = "exit status 3" }, []string{"the last run of the notify script (MASTER) failed: exit status 3"}},
+		"member unhealthy":   {func(s *Status) { s.Cluster.Members[2].Healthy = false }, []string{"vm3 is not healthy"}},
+		"member silent": {func(s *Status) {
+			s.Cluster.Members[1].Contact = new(Millis(72345 * time.Millisecond))
+			s.Cluster.Members[1].Healthy = false
+		}, []string{"vm2 has been silent for 1m12s"}},
+		"member heard a detect ago": {func(s *Status) { s.Cluster.Members[1].Contact = new(s.Cluster.Detect) }, nil},
+		"itself unhealthy and in FAULT is said once": {func(s *Status) {
+			s.Node.State, s.Node.Reason, s.VIP.Bound = StateFault, "appsvc: exit status 1", false
+			s.Cluster.Members[0].Healthy, s.Cluster.Members[0].Reason = false, s.Node.Reason
+		}, []string{"this host is in FAULT: appsvc: exit status 1"}},
+		"mixed versions": {func(s *Status) {
+			s.Cluster.Members[1].Version, s.Cluster.Members[2].Version = "1.1.0", ""
+		}, []string{"the members run different versions: 1.0.0 (vm1), 1.1.0 (vm2)"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := well()
+			test.change(&s)
+			if d := cmp.Diff(test.want, s.findings()); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestTheDaemonsOwnWarningsComeFirstAndAreNotChanged(t *testing.T) {
+	s := well()
+	s.Warnings = make([]string, 1, 8)
+	s.Warnings[0] = "the disk is slow"
+	s.Fence.Error = "filter gone"
+	want := []string{"the disk is slow", "something is wrong with the fence: filter gone"}
+	if d := cmp.Diff(want, s.complete().Warnings); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]string{"the disk is slow", ""}, s.Warnings[:2]); d != "" {
+		t.Errorf("the caller's list changed (-want +got):\n%s", d)
+	}
+}

@@ -1,0 +1,62 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+)
+
+// recorder keeps the last name that got as far as the daemon.
+type recorder struct {
+	Daemon
+	name  string
+	asked bool
+}
+
+func (r *recorder) take(name string) error {
+	r.name, r.asked = name, true
+	return nil
+}
+
+func (r *recorder) Init(context.Context) (Formed, error)             { return Formed{}, r.take("") }
+func (r *recorder) Leave(context.Context) error                      { return r.take("") }
+func (r *recorder) Join(_ context.Context, p string) (Joined, error) { return Joined{}, r.take(p) }
+func (r *recorder) Remove(_ context.Context, n string) error         { return r.take(n) }
+func (r *recorder) Transfer(_ context.Context, n string) (Moved, error) {
+	return Moved{}, r.take(n)
+}
+
+// FuzzOrders sends any bytes as the body of any order: the answer is JSON, and
+// the daemon is asked if and only if it is 200, with a name that may be logged.
+func FuzzOrders(f *testing.F) {
+	orders := []string{"init", "join", "leave", "remove", "transfer"}
+	for i := range orders {
+		for _, body := range []string{``, `{}`, `null`, `{"peer":"10.11.12.4"}`, `{"node":"vm2"}`, `{"node":"\u0000"}`, `{"node":1}`, "{\"peer\":\"\xff\"}", `[{}]`, `{}}`} {
+			f.Add(uint8(i), []byte(body))
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, body []byte) {
+		d := new(recorder)
+		w := httptest.NewRecorder()
+		path := "/v1/" + orders[int(which)%len(orders)]
+		routes(d, zap.NewNop()).ServeHTTP(w, httptest.NewRequest("POST", path, strings.NewReader(string(body))))
+
+		if !json.Valid(w.Body.Bytes()) {
+			t.Errorf("the answer is not JSON: %q", w.Body)
+		}
+		if asked := w.Code == 200; asked != d.asked {
+			t.Errorf("status %d, but asked is %v", w.Code, d.asked)
+		}
+		if w.Code != 200 && w.Code != 400 {
+			t.Errorf("status %d, want 200 or 400", w.Code)
+		}
+		if len(d.name) > maxName || !utf8.ValidString(d.name) || strings.ContainsAny(d.name, "\x00\n\r\t \x1b") {
+			t.Errorf("the daemon was asked about %q", d.name)
+		}
+	})
+}

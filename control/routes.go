@@ -1,0 +1,61 @@
+package control
+
+import (
+	"context"
+	"net/http"
+
+	"go.uber.org/zap"
+)
+
+// done is the answer to an order that has nothing more to say.
+type done struct{}
+
+// routes returns the API: what it answers is documented in docs/operations.md.
+func routes(d Daemon, log *zap.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /v1/status", question(func(ctx context.Context) (Status, error) {
+		return status(ctx, d)
+	}))
+	mux.Handle("GET /v1/leader", question(func(ctx context.Context) (Leader, error) {
+		return leader(ctx, d)
+	}))
+	mux.Handle("POST /v1/init", order(log, func(ctx context.Context, _ noArguments) (Formed, error) {
+		return d.Init(ctx)
+	}))
+	mux.Handle("POST /v1/join", order(log, func(ctx context.Context, a joinArguments) (Joined, error) {
+		return d.Join(ctx, a.Peer)
+	}))
+	mux.Handle("POST /v1/leave", order(log, func(ctx context.Context, _ noArguments) (done, error) {
+		return done{}, d.Leave(ctx)
+	}))
+	mux.Handle("POST /v1/remove", order(log, func(ctx context.Context, a removeArguments) (done, error) {
+		return done{}, d.Remove(ctx, a.Node)
+	}))
+	mux.Handle("POST /v1/transfer", order(log, func(ctx context.Context, a transferArguments) (Moved, error) {
+		return d.Transfer(ctx, a.Node)
+	}))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, usagef("vipd has no %s %s", r.Method, r.URL.Path))
+	})
+	return mux
+}
+
+func status(ctx context.Context, d Daemon) (Status, error) {
+	s, err := d.Status(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	return s.complete(), nil
+}
+
+func leader(ctx context.Context, d Daemon) (Leader, error) {
+	s, err := d.Status(ctx)
+	if err != nil {
+		return Leader{}, err
+	}
+	l, ok := s.leader()
+	if !ok {
+		return Leader{}, noLeader()
+	}
+	return l, nil
+}

@@ -1,0 +1,140 @@
+package control_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vipd/vipd/control"
+	"github.com/vipd/vipd/control/controltest"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+func TestWhatIsAskedWronglyIsRefusedAndSaysWhy(t *testing.T) {
+	l, path := listen(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go control.Serve(ctx, l, controltest.NewCluster("vm1").Host("vm1"), zap.NewNop())
+
+	tests := map[string]struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		"unknown path":     {"GET", "/v1/weather", "", 400, `{"error":"vipd has no GET /v1/weather","code":2}`},
+		"wrong method":     {"POST", "/v1/status", "", 400, `{"error":"vipd has no POST /v1/status","code":2}`},
+		"no peer":          {"POST", "/v1/join", "", 400, `{"error":"join needs the address of a member","code":2}`},
+		"no node":          {"POST", "/v1/remove", "{}", 400, `{"error":"remove needs the name of a member","code":2}`},
+		"unknown key":      {"POST", "/v1/init", `{"force":true}`, 400, `{"error":"read the request: json: unknown field \"force\"","code":2}`},
+		"two objects":      {"POST", "/v1/init", `{}{}`, 400, `{"error":"read the request: something follows the JSON object","code":2}`},
+		"not JSON":         {"POST", "/v1/init", `init`, 400, `{"error":"read the request: invalid character 'i' looking for beginning of value","code":2}`},
+		"a line in a name": {"POST", "/v1/join", `{"peer":"a\nb"}`, 400, `{"error":"the peer \"a\\nb\" has characters that no name has","code":2}`},
+		"a long name":      {"POST", "/v1/transfer", `{"node":"` + strings.Repeat("a", 300) + `"}`, 400, `{"error":"the node is longer than 261 bytes","code":2}`},
+		"a long body":      {"POST", "/v1/init", strings.Repeat(" ", 5000), 400, `{"error":"the request is longer than 4096 bytes","code":2}`},
+		"nobody leads":     {"GET", "/v1/leader", "", 503, "{\"error\":\"there is no leader now\",\"hint\":\"`vipd status` says what this host knows\",\"code\":3}"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			status, body := ask(t, path, test.method, test.path, test.body)
+			if status != test.status {
+				t.Errorf("status %d, want %d", status, test.status)
+			}
+			if d := cmp.Diff(test.want+"\n", body); d != "" {
+				t.Errorf("answer (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// ask sends one request to the socket at path, with nothing of our client.
+func ask(t *testing.T, socket, method, path, body string) (int, string) {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(context.Context, string, string) (net.Conn, error) {
+			return net.Dial("unix", socket)
+		},
+	}}
+	request, err := http.NewRequestWithContext(t.Context(), method, "http://vipd"+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
+
+func TestTheLogSaysWhoGaveAnOrderAndNothingOfQuestions(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	vm1 := serve(t, controltest.NewCluster("vm1").Host("vm1"), zap.New(core))
+	if _, err := vm1.Init(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vm1.Status(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vm1.Transfer(t.Context(), "vm1"); err != nil {
+		t.Fatal(err)
+	}
+
+	var got []string
+	for _, entry := range logs.All() {
+		got = append(got, fmt.Sprint(entry.Message, " ", entry.ContextMap()))
+	}
+	who := fmt.Sprintf("pid:%d uid:%d", os.Getpid(), os.Getuid())
+	want := []string{
+		"an operator gives an order map[arguments:{} order:/v1/init " + who + "]",
+		"an operator gives an order map[arguments:{vm1} order:/v1/transfer " + who + "]",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("log (-want +got):\n%s", d)
+	}
+}
+
+// leaver is a daemon that ends when it is told to leave, before it answers.
+type leaver struct {
+	*controltest.Host
+	end context.CancelFunc
+}
+
+func (l leaver) Leave(context.Context) error {
+	l.end()
+	return nil
+}
+
+func TestWhoAskedForTheEndIsToldOfIt(t *testing.T) {
+	l, path := listen(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- control.Serve(ctx, l, leaver{controltest.NewCluster("vm1").Host("vm1"), cancel}, zap.NewNop())
+	}()
+	if err := control.NewClient(path, "vipd").Leave(t.Context()); err != nil {
+		t.Errorf("leave: %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
+func TestServeSaysWhenItsListenerBreaks(t *testing.T) {
+	l, _ := listen(t)
+	_ = l.Close()
+	if err := control.Serve(t.Context(), l, controltest.NewCluster("vm1").Host("vm1"), zap.NewNop()); err == nil {
+		t.Error("Serve on a closed listener: no error")
+	}
+}

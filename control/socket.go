@@ -1,0 +1,111 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxSocketPath is how long the path of a socket may be: sun_path of unix(7)
+// holds 108 bytes, one of them the final zero, and the path is first bound with
+// a suffix.
+const maxSocketPath = 107 - len(newSuffix)
+
+const (
+	lockSuffix = ".lock"
+	newSuffix  = ".new"
+)
+
+// Socket is the right to speak for one socket path. At most one process has it;
+// the kernel takes it back when that process ends, however it ends.
+type Socket struct {
+	path string
+	lock *os.File
+}
+
+// Claim takes the right to speak for the socket at path, making its directory
+// (mode 0755) where it is missing. While another process has that right it
+// fails at once with an [Error]. It does not touch the socket itself.
+//
+// The right is a lock (flock(2)) on path + ".lock". That file stays where it
+// is: removing it would let two processes lock two files of the same name.
+func Claim(path string) (*Socket, error) {
+	if len(path) > maxSocketPath {
+		return nil, usagef("the socket's path %s is longer than %d bytes", path, maxSocketPath)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("make the socket's directory: %w", err)
+	}
+	lock, err := os.OpenFile(path+lockSuffix, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the socket's lock: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = lock.Close()
+		return nil, claimError(path, err)
+	}
+	return &Socket{path: path, lock: lock}, nil
+}
+
+func claimError(path string, err error) error {
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return &Error{
+			Message: "vipd is already running: it has " + path,
+			Advice:  "a second group on this host needs its own configuration file, socket, data_dir and port",
+			Code:    CodeFailed,
+		}
+	}
+	return fmt.Errorf("lock %s: %w", path+lockSuffix, err)
+}
+
+// Listen makes the socket, mode 0660, in place of what a dead daemon left, and
+// listens on it. What is not a socket is not replaced. Closing the listener
+// removes the socket.
+func (s *Socket) Listen() (net.Listener, error) {
+	if info, err := os.Lstat(s.path); err == nil && info.Mode().Type() != fs.ModeSocket {
+		return nil, usagef("listen on %s: there is something else by that name", s.path)
+	}
+	fresh := s.path + newSuffix
+	_ = os.Remove(fresh)
+	// Bound aside and renamed, the socket never exists with a looser mode, and
+	// whoever asks meanwhile finds the old one or the new one.
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", s.path, err)
+	}
+	l.SetUnlinkOnClose(false)
+	if err := errors.Join(os.Chmod(fresh, 0o660), os.Rename(fresh, s.path)); err != nil {
+		_ = l.Close()
+		_ = os.Remove(fresh)
+		return nil, fmt.Errorf("listen on %s: %w", s.path, err)
+	}
+	return &listener{UnixListener: l, path: s.path}, nil
+}
+
+// Release gives the right back. It does not close listeners.
+func (s *Socket) Release() error {
+	if err := s.lock.Close(); err != nil {
+		return fmt.Errorf("unlock %s: %w", s.lock.Name(), err)
+	}
+	return nil
+}
+
+// listener removes its socket when it is closed.
+type listener struct {
+	*net.UnixListener
+	path string
+}
+
+func (l *listener) Close() error {
+	err := l.UnixListener.Close()
+	if err == nil {
+		_ = os.Remove(l.path)
+	}
+	return err
+}
