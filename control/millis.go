@@ -27,10 +27,10 @@ func (d *Millis) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &ms); err != nil {
 		return fmt.Errorf("%s is not a number of milliseconds", text)
 	}
-	nanos := math.Round(ms * float64(time.Millisecond))
-	if math.Abs(nanos) >= math.MaxInt64 {
+	micros := math.Round(ms * 1000)
+	if math.Abs(micros) >= math.MaxInt64/1000 {
 		return fmt.Errorf("%s milliseconds are too many", text)
 	}
-	*d = Millis(nanos)
+	*d = Millis(int64(micros)) * Millis(time.Microsecond)
 	return nil
 }
