@@ -7,20 +7,17 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// maxSocketPath is how long the path of a socket may be: sun_path of unix(7)
-// holds 108 bytes, one of them the final zero, and the path is first bound with
-// a suffix.
-const maxSocketPath = 107 - len(newSuffix)
+// maxSocketPath is how long the path of a socket may be, in bytes: sun_path of
+// unix(7) holds 108, one of them the final zero.
+const maxSocketPath = 107
 
-const (
-	lockSuffix = ".lock"
-	newSuffix  = ".new"
-)
+const lockSuffix = ".lock"
 
 // Socket is the right to speak for one socket path. At most one process has it;
 // the kernel takes it back when that process ends, however it ends.
@@ -36,8 +33,8 @@ type Socket struct {
 // The right is a lock (flock(2)) on path + ".lock". That file stays where it
 // is: removing it would let two processes lock two files of the same name.
 func Claim(path string) (*Socket, error) {
-	if len(path) > maxSocketPath {
-		return nil, usagef("the socket's path %s is longer than %d bytes", path, maxSocketPath)
+	if path == "" || len(path) > maxSocketPath {
+		return nil, usagef("the socket's path %q must have 1 to %d bytes", path, maxSocketPath)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("make the socket's directory: %w", err)
@@ -71,7 +68,7 @@ func (s *Socket) Listen() (net.Listener, error) {
 	if info, err := os.Lstat(s.path); err == nil && info.Mode().Type() != fs.ModeSocket {
 		return nil, usagef("listen on %s: there is something else by that name", s.path)
 	}
-	fresh := s.path + newSuffix
+	fresh := aside(s.path)
 	_ = os.Remove(fresh)
 	// Bound aside and renamed, the socket never exists with a looser mode, and
 	// whoever asks meanwhile finds the old one or the new one.
@@ -86,6 +83,15 @@ func (s *Socket) Listen() (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", s.path, err)
 	}
 	return &listener{UnixListener: l, path: s.path}, nil
+}
+
+// aside returns a name beside path that is no longer than it: the kernel would
+// not take a longer one.
+func aside(path string) string {
+	if name, ok := strings.CutSuffix(path, "~"); ok {
+		return name + "+"
+	}
+	return path[:len(path)-1] + "~"
 }
 
 // Release gives the right back. It does not close listeners.

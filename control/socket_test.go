@@ -55,7 +55,7 @@ func TestTheSocketOfADeadDaemonIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead.SetUnlinkOnClose(false)
-	if err := errors.Join(dead.Close(), os.WriteFile(path+".lock", nil, 0o600), os.WriteFile(path+".new", nil, 0o600)); err != nil {
+	if err := errors.Join(dead.Close(), os.WriteFile(path+".lock", nil, 0o600), os.WriteFile(filepath.Join(filepath.Dir(path), "vipd.soc~"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 
@@ -148,9 +148,14 @@ func TestWhatIsNotASocketIsNotReplaced(t *testing.T) {
 	}
 }
 
-func TestAPathTooLongForTheKernelIsRefused(t *testing.T) {
-	_, err := control.Claim("/tmp/" + strings.Repeat("x", 100))
-	refused(t, "claim", err, control.CodeUsage)
+func TestAPathMayBeAsLongAsTheKernelTakesIt(t *testing.T) {
+	dir := t.TempDir() + "/"
+	for _, end := range []string{"x", "~"} {
+		longest := dir + strings.Repeat("x", 106-len(dir)) + end
+		mustListen(t, longest).Close()
+		_, err := control.Claim(longest + "x")
+		refused(t, "claim", err, control.CodeUsage)
+	}
 }
 
 func mustListen(t *testing.T, path string) net.Listener {
