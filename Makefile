@@ -1,0 +1,80 @@
+# What can be done here; "make" alone lists it. Nothing needs root except what says so.
+
+# Under sudo, PATH is often the system's own, without the directory that go is in.
+GO := $(firstword $(shell command -v go) $(wildcard /usr/local/go/bin/go /usr/lib/go-1.*/bin/go /snap/bin/go))
+ifeq ($(GO),)
+$(error go is not in PATH nor in /usr/local/go: see https://go.dev/doc/install)
+endif
+export PATH := $(dir $(GO)):$(PATH)
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# DESTDIR is put before every installed path (for packagers). The packages use PREFIX=/usr.
+DESTDIR ?=
+PREFIX  ?= /usr/local
+
+# The tools have a module of their own, so that what they need is not in the module of the program.
+TOOL := $(GO) tool -modfile=tools/go.mod
+
+.DELETE_ON_ERROR:
+.PHONY: help build install package demo test bench check deps clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+# The same source gives the same file wherever it is built: no cgo, no paths, no build time; -s -w leaves out what only a
+# debugger reads (stack traces stay whole).
+build: ## bin/vipd, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/vipd ./cmd/vipd
+	@$(call give_back,bin)
+
+install: build ## install into DESTDIR/PREFIX (/usr/local); an existing configuration is kept
+	install -D -m 0755 bin/vipd $(DESTDIR)$(PREFIX)/bin/vipd
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in vipd.service vipd@.service; do \
+		sed 's|/usr/bin/vipd|$(PREFIX)/bin/vipd|' deploy/$$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
+	install -d $(DESTDIR)/etc/vipd
+	test -e $(DESTDIR)/etc/vipd/vipd.yaml || install -m 0644 deploy/examples/vipd.yaml $(DESTDIR)/etc/vipd/vipd.yaml
+	for script in notify.sh check.sh; do test -e $(DESTDIR)/etc/vipd/$$script || \
+		install -m 0755 deploy/examples/$$script $(DESTDIR)/etc/vipd/$$script; done
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+
+package: build ## dist/*.deb and dist/*.rpm
+	mkdir -p dist
+	for packager in deb rpm; do VERSION='$(call package_version,$(VERSION))' ARCH=$$($(GO) env GOARCH) \
+		$(TOOL) nfpm package --config deploy/nfpm.yaml --packager $$packager --target dist; done
+	@$(call give_back,dist)
+
+demo: root deps build ## as root: three hosts, a load balancer and Apache in namespaces, and what happens when they fail
+	$(GO) run ./internal/demo
+
+test: root deps ## as root: all tests, with real packets in namespaces
+	$(GO) test -race -shuffle=on -count=1 -timeout 20m ./...
+
+bench: root deps build ## as root: how long nobody answers, beside keepalived
+	$(GO) run ./internal/bench
+
+check: ## all that can be said of the code without running it
+	@echo '== gofumpt'; files=$$($(TOOL) gofumpt -l .); test -z "$$files" || { echo "$$files: not formatted, run: $(TOOL) gofumpt -w ."; exit 1; }
+	@echo '== go vet'; $(GO) vet ./...
+	@echo '== golangci-lint'; $(TOOL) golangci-lint run ./...
+	@echo '== govulncheck'; tools/vulncheck $(TOOL) govulncheck ./...
+	@echo '== go mod tidy'; $(GO) mod tidy -diff && $(GO) -C tools mod tidy -diff
+	@echo '== rules of the house, units'; $(GO) test -count=1 ./internal/rules ./deploy
+
+deps: ## as root: the Debian packages that demo, test and bench need, as far as they are missing
+	tools/deps
+
+clean: ## remove what was built
+	rm -rf bin dist
+
+.PHONY: root
+root:
+	@test "$$(id -u)" = 0 || { echo 'This needs root (network namespaces, eBPF): sudo make $(MAKECMDGOALS)' >&2; exit 1; }
+
+# give_back makes files that were built under sudo belong to the user whose checkout this is.
+give_back = if [ -n "$$SUDO_UID" ]; then chown -R "$$SUDO_UID:$$SUDO_GID" $(1); fi
+
+# package_version turns v1.2.3-rc1-4-gabc1234-dirty into 1.2.3~rc1+4.gabc1234.dirty, and a version without a tag into
+# 0.0.0+abc1234, so that dpkg and rpm sort them as meant.
+package_version = $(shell echo '$(1)' | sed 's/^v//; s/-dirty$$/.dirty/; s/-\([0-9]*\)-g/+\1.g/; s/-/~/g; /^[0-9]*\.[0-9]/!s/^/0.0.0+/')
