@@ -1,0 +1,44 @@
+package vip
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// hinted is an error that also says what to do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+// Hint is the remedy, for people, without a final full stop.
+func (e *hinted) Hint() string { return e.hint }
+
+func (e *hinted) Unwrap() error { return e.error }
+
+// explainBPF adds the remedy to what bpf(2) answered.
+func explainBPF(err error) error {
+	if errors.Is(err, unix.EPERM) {
+		return &hinted{err, "run vipd as root of the host, or with CAP_BPF and CAP_NET_ADMIN;" +
+			" before Linux 5.11 it also needs a larger RLIMIT_MEMLOCK (systemd: LimitMEMLOCK=infinity)"}
+	}
+	return &hinted{err, fmt.Sprintf("the fence needs Linux 5.8 or later, built with CONFIG_BPF_SYSCALL; this is %s", kernelRelease())}
+}
+
+// explainNetlink adds the remedy to what rtnetlink(7) or packet(7) answered, where there is one that always helps.
+func explainNetlink(err error) error {
+	if errors.Is(err, unix.EPERM) {
+		return &hinted{err, "run vipd as root, or with CAP_NET_ADMIN and CAP_NET_RAW"}
+	}
+	return err
+}
+
+func kernelRelease() string {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return "unknown"
+	}
+	return unix.ByteSliceToString(name.Release[:])
+}

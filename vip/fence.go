@@ -1,0 +1,129 @@
+package vip
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"sync/atomic"
+
+	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
+)
+
+// Fence keeps the floating addresses silent unless now < deadline, in CLOCK_BOOTTIME nanoseconds of this host.
+//
+// It is a BPF program on the tc ingress and the tc egress hook of every link in the network namespace, lo included.
+// The kernel asks it about every packet, and it answers from two things only: the packet, and the deadline,
+// which lies in a page of memory that this process shares with the kernel. While the deadline lies ahead it passes everything.
+// At the deadline and ever after it drops
+//
+//   - what comes in for a floating address: IPv4 and IPv6 packets to it, and ARP requests and IPv6 neighbour
+//     solicitations that ask for it (other hosts' gratuitous ARP comes in);
+//   - what goes out as a floating address: IPv4 and IPv6 packets from it, ARP with it as the sender,
+//     and IPv6 neighbour advertisements for it.
+//
+// Nobody has to run for that: the deadline is an absolute instant, and the kernel keeps program and deadline with the
+// filter, whether this process is stopped, hangs or is killed. Nothing extends the deadline but SetDeadline.
+// The other directions always pass, so this host can be a client of the address while another one holds it.
+//
+// Nothing reaches the network stack or leaves it but through the hooks of the link that it crosses last. So a packet
+// that came through a VLAN, bridge, bond or tunnel is seen without its wrapping on the link of that name;
+// every fragment carries the addresses; and packets that this host would forward or translate are dropped as well,
+// since what stands behind a host without lease must not answer for the address either.
+//
+// Not covered: what does without the network stack (XDP, AF_XDP, hardware that forwards by itself, packet sockets with
+// PACKET_QDISC_BYPASS); a request that reaches the address by source routing (IPv4 LSRR, IPv6 segment routing) from
+// another address of this host, where sysctl allows that, though no answer leaves; a link that appears while nobody
+// calls Check (the short lifetime that Binder gives the addresses ends that); ARP with other than 6-byte hardware
+// addresses; and a packet that passed in time but waits in the queue of a device.
+type Fence struct {
+	cfg      Config
+	deadline *atomic.Int64     // in the page shared with the programs; stays mapped until the process ends
+	programs [2]*ebpf.Program  // by direction
+	ids      [2]ebpf.ProgramID // by direction: how the kernel names them
+	fenced   map[int]bool      // indexes of the links that got our filters
+}
+
+// Arm closes the fence around cfg.Addresses on every link of the network namespace and proves that it works.
+//
+// It first runs the programs on made-up packets in the kernel, then attaches them. Filters that an earlier run
+// of the same cfg.Instance left, open or closed, are replaced each in one step: there is no instant without a filter.
+// It needs Linux 5.8, CAP_BPF and CAP_NET_ADMIN; an error says what is missing. After an error the links that
+// were reached stay fenced and closed; Clear takes that away.
+func Arm(cfg Config) (*Fence, error) {
+	f, err := load(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("arm fence: %w", explainBPF(err))
+	}
+	if err := f.selfTest(); err != nil {
+		f.close()
+		return nil, fmt.Errorf("arm fence: %w", err)
+	}
+	if err := f.Check(); err != nil {
+		f.close()
+		return nil, fmt.Errorf("arm fence: %w", err)
+	}
+	return f, nil
+}
+
+// SetDeadline opens the fence until the instant boottime, in CLOCK_BOOTTIME nanoseconds, or closes it if that is past;
+// 0 closes it. The kernel obeys from the next packet on. It is one atomic store: it neither blocks nor fails,
+// and may be called from any goroutine, also after Disarm.
+func (f *Fence) SetDeadline(boottime int64) { f.deadline.Store(boottime) }
+
+// Deadline is the instant that was last set, read from the page that the kernel reads. It neither blocks nor fails.
+func (f *Fence) Deadline() int64 { return f.deadline.Load() }
+
+// Check asks the kernel whether the fence stands on both sides of every link.
+//
+// Links that have appeared since get their filters; links that have gone are forgotten. An error means that
+// the fence can no longer be relied on: a filter of ours was removed or replaced, something that runs before it may let
+// packets past it, or a link could not be fenced. Only Arm mends that, so until then the addresses must come off.
+// Check takes a handful of system calls for each link.
+func (f *Fence) Check() error {
+	links, err := consistent(netlink.LinkList)
+	if err != nil {
+		return fmt.Errorf("check fence: list links: %w", explainNetlink(err))
+	}
+	present := make(map[int]bool)
+	var problems []error
+	for _, link := range links {
+		present[link.Attrs().Index] = true
+		if err := f.checkLink(link); err != nil && exists(link) {
+			problems = append(problems, fmt.Errorf("fence on %s: %w", link.Attrs().Name, err))
+		}
+	}
+	maps.DeleteFunc(f.fenced, func(index int, _ bool) bool { return !present[index] })
+	return errors.Join(problems...)
+}
+
+func (f *Fence) checkLink(link netlink.Link) error {
+	index := link.Attrs().Index
+	if f.fenced[index] {
+		return f.verify(link)
+	}
+	if err := f.attach(link); err != nil {
+		return err
+	}
+	f.fenced[index] = true
+	return f.verify(link)
+}
+
+// Disarm closes the fence and takes it down. It refuses while one of the addresses is on a link of this host.
+// The clsact queueing discipline that carries the filters stays on the links: it costs nothing while it is empty,
+// and another program may have begun to use it.
+func (f *Fence) Disarm() error {
+	f.SetDeadline(0)
+	if err := removeUnlessBound(f.cfg); err != nil {
+		return fmt.Errorf("disarm fence: %w", err)
+	}
+	f.close()
+	return nil
+}
+
+// close gives back this process's part of the programs. Where they are attached the kernel keeps them.
+func (f *Fence) close() {
+	for _, p := range f.programs {
+		_ = p.Close() // a close(2) of a bpf descriptor has nothing to report
+	}
+}

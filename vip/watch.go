@@ -1,0 +1,96 @@
+package vip
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Watch sends on changed when links, addresses or tc objects of the network namespace have changed, until ctx ends;
+// then it returns nil. It also sends once as soon as it watches. Several changes may come as one: changed should have a
+// capacity of one, and a send that would block is left out. Renewing the lifetime of an address, as Bind does, is no change.
+//
+// If the kernel could not keep up (ENOBUFS) or the subscription broke, that counts as a change, since one may
+// have been missed, and Watch goes on. It returns an error only if it can't subscribe. The kernel does not tell when
+// a tcx program is attached, so Fence.Check should be called now and then without a change too.
+func Watch(ctx context.Context, changed chan<- struct{}) error {
+	for ctx.Err() == nil {
+		if err := watch(ctx, changed); err != nil {
+			return fmt.Errorf("watch links and addresses: %w", explainNetlink(err))
+		}
+	}
+	return nil
+}
+
+// watch reports changes for the lifetime of one subscription. Its error is that of subscribing.
+func watch(ctx context.Context, changed chan<- struct{}) error {
+	socket, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_TC, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR)
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+	defer context.AfterFunc(ctx, socket.Close)() // ends Receive
+	notify(changed)
+	known := make(map[string]bool)
+	for {
+		messages, _, err := socket.Receive()
+		switch {
+		case errors.Is(err, unix.ENOBUFS):
+			notify(changed)
+		case err != nil:
+			return nil
+		}
+		for _, m := range messages {
+			if isChange(m, known) {
+				notify(changed)
+			}
+		}
+	}
+}
+
+func notify(changed chan<- struct{}) {
+	select {
+	case changed <- struct{}{}:
+	default:
+	}
+}
+
+// isChange says whether a message tells anything new. The kernel sends RTM_NEWADDR for a new address and for
+// a renewed one alike; known are the addresses that were seen, as link, prefix length and address.
+func isChange(m syscall.NetlinkMessage, known map[string]bool) bool {
+	switch m.Header.Type {
+	case unix.RTM_NEWADDR:
+		key := addressKey(m.Data)
+		renewed := known[key]
+		known[key] = true
+		return !renewed
+	case unix.RTM_DELADDR:
+		delete(known, addressKey(m.Data))
+	}
+	return true
+}
+
+// addressKey tells addresses apart. A message that can't be read has the empty key.
+func addressKey(data []byte) string {
+	if len(data) < unix.SizeofIfAddrmsg {
+		return ""
+	}
+	attributes, err := nl.ParseRouteAttr(data[unix.SizeofIfAddrmsg:])
+	if err != nil {
+		return ""
+	}
+	header := nl.DeserializeIfAddrmsg(data)
+	key := bytes.NewBuffer([]byte{header.Prefixlen})
+	fmt.Fprint(key, header.Index)
+	for _, a := range attributes {
+		if a.Attr.Type == unix.IFA_LOCAL || a.Attr.Type == unix.IFA_ADDRESS {
+			key.Write(a.Value)
+		}
+	}
+	return key.String()
+}
