@@ -1,0 +1,97 @@
+// Package deploy has no code, only what is delivered; its tests say that this is sound.
+package deploy
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestUnitsAreSound(t *testing.T) {
+	tests := map[string]struct{ unit, dropIn string }{
+		"one group":          {"vipd.service", ""},
+		"one of many groups": {"vipd@.service", ""},
+		"hardened":           {"vipd.service", "examples/hardening.conf"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			// systemd-analyze wants the program to exist.
+			unit := strings.ReplaceAll(read(t, test.unit), "/usr/bin/vipd", "/bin/true")
+			dir := t.TempDir()
+			write(t, filepath.Join(dir, test.unit), unit, 0o600)
+			if test.dropIn != "" {
+				write(t, filepath.Join(dir, test.unit+".d", "drop-in.conf"), read(t, test.dropIn), 0o600)
+			}
+			verify := exec.Command("systemd-analyze", "verify", "--man=no", filepath.Join(dir, test.unit))
+			out, err := verify.CombinedOutput()
+			// An unknown key is only told, and the exit status is 0.
+			if err != nil || len(out) > 0 {
+				t.Errorf("systemd-analyze verify: %v (not installed? sudo make deps)\n%s", err, out)
+			}
+		})
+	}
+}
+
+func TestTheTemplateUnitDiffersOnlyInNames(t *testing.T) {
+	want := strings.NewReplacer(
+		"Description=Floating address agent", "Description=Floating address agent, group %i",
+		"/etc/vipd/vipd.yaml", "/etc/vipd/%i.yaml",
+		"StateDirectory=vipd\n", "StateDirectory=vipd vipd/%i\n",
+	).Replace(settings(read(t, "vipd.service")))
+	if diff := cmp.Diff(want, settings(read(t, "vipd@.service"))); diff != "" {
+		t.Errorf("vipd@.service (-want +got):\n%s", diff)
+	}
+}
+
+// settings returns a unit file without comments and empty lines.
+func settings(unit string) string {
+	var b strings.Builder
+	for line := range strings.Lines(unit) {
+		if strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "#") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+func TestTheExampleNotifyScriptRunsTheServiceOnTheMasterOnly(t *testing.T) {
+	tests := map[string]string{"MASTER": "start apache2", "BACKUP": "stop apache2", "FAULT": "stop apache2", "STOP": "stop apache2", "DELETED": ""}
+	for state, want := range tests {
+		t.Run(state, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, filepath.Join(dir, "systemctl"), "#!/bin/sh\necho \"$@\" >"+dir+"/called\n", 0o700)
+			notify := exec.Command("examples/notify.sh", "INSTANCE", "vipd", state, "100")
+			notify.Env = []string{"PATH=" + dir}
+			if err := notify.Run(); (err == nil) != (want != "") {
+				t.Errorf("notify.sh: %v", err)
+			}
+			called, _ := os.ReadFile(filepath.Join(dir, "called"))
+			if got := strings.TrimSpace(string(called)); got != want {
+				t.Errorf("systemctl %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func write(t *testing.T, file, content string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,2 @@
+// Package rules has no code; its test states which package may know what, and why.
+package rules
