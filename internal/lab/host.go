@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,9 @@ type Host struct {
 
 	lab *Lab
 	ns  *namespace
+
+	mu      sync.Mutex
+	daemons []*Daemon
 }
 
 // MAC returns the address of eth0. It is the same after a reboot.
@@ -117,21 +121,40 @@ func (h *Host) IP(lines ...string) error {
 	return runWith(strings.Join(lines, "\n")+"\n", "ip", "-n", h.ns.name, "-batch", "-")
 }
 
-// Reboot ends every process on the host at once, as a reset does, and gives it a kernel that has forgotten all
-// addresses, filters and neighbours. Its directory stays. Faults of the network stay too. Services are not started.
+// Reboot ends every process on the host at once, as a reset does, gives it a kernel that has forgotten all addresses,
+// filters and neighbours, and starts the services that were running. Its directory stays, and so do faults of the
+// network.
 func (h *Host) Reboot() error {
-	if err := h.powerOff(); err != nil {
+	running := h.losePower()
+	if err := h.killAll(); err != nil {
 		return fmt.Errorf("reboot %s: %w", h.Name, err)
 	}
-	return h.powerOn()
+	h.ns.leave()
+	if err := run("ip", "netns", "del", h.ns.name); err != nil {
+		return fmt.Errorf("reboot %s: %w", h.Name, err)
+	}
+	if err := h.powerOn(); err != nil {
+		return fmt.Errorf("reboot %s: %w", h.Name, err)
+	}
+	for _, d := range running {
+		if err := d.begin(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (h *Host) powerOff() error {
-	if err := h.killAll(); err != nil {
-		return err
+// losePower ends all services at once and returns those that were running.
+func (h *Host) losePower() []*Daemon {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var running []*Daemon
+	for _, d := range h.daemons {
+		if d.losePower() {
+			running = append(running, d)
+		}
 	}
-	h.ns.leave()
-	return run("ip", "netns", "del", h.ns.name)
+	return running
 }
 
 // killAll kills until nothing runs in the namespace, at most for a second.

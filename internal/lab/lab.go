@@ -150,6 +150,9 @@ func (l *Lab) Close() error {
 	for i := len(closers) - 1; i >= 0; i-- {
 		closers[i]()
 	}
+	for _, h := range l.Hosts {
+		h.losePower()
+	}
 	return l.reaper.reap()
 }
 

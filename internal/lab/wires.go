@@ -95,7 +95,7 @@ func rules(ports []string, faults map[string]fault, loss int) string {
 		drop(f.cutOut, "ether type { ip, ip6 } iifname %q oifname { %s }", port, all)
 		drop(f.cutIn, "ether type { ip, ip6 } oifname %q iifname { %s }", port, all)
 	}
-	drop(loss > 0, "ether type { ip, ip6 } iifname { %[1]s } oifname { %[1]s } numgen random mod 100 < %[2]d", all, loss)
+	drop(loss > 0, "ether type { ip, ip6 } iifname { %[1]s } oifname { %[1]s } numgen random mod 100 <= %[2]d", all, loss-1)
 	b.WriteString("}\n}\n")
 	return b.String()
 }
