@@ -26,10 +26,12 @@ const (
 	pathRemoved = "/removed" // the id of the host that is told; any host
 )
 
+// DefaultPort is the port of an address that names none.
+const DefaultPort = 7600
+
 const (
-	defaultPort = 7600
-	maxBody     = 64 << 10
-	maxHops     = 3
+	maxBody = 64 << 10
+	maxHops = 3
 )
 
 // clusterInfo is what a host says of its cluster to one that wants to join.
@@ -226,5 +228,5 @@ func withPort(address string) (string, error) {
 	if err != nil {
 		return "", hinted(fmt.Sprintf("%q is not an address", address), "give a member's own address, for example 10.11.12.4 or 10.11.12.4:7600")
 	}
-	return netip.AddrPortFrom(a, defaultPort).String(), nil
+	return netip.AddrPortFrom(a, DefaultPort).String(), nil
 }

@@ -36,7 +36,7 @@ func (n *Node) Status() Status {
 	_, leader := n.raft.LeaderWithID()
 	s := Status{
 		ID: n.hello().id(), Cluster: n.hello().Cluster, Member: n.isMember(), Term: n.raft.CurrentTerm(), Lease: n.Lease(),
-		Leading: n.raft.State() == raft.Leader, Length: n.rules.lease, Reachable: -1, History: slices.Clone(st.History),
+		Leading: n.Leading(), Length: n.rules.lease, Reachable: -1, History: slices.Clone(st.History),
 	}
 	for _, server := range n.view.Configuration().Servers {
 		_, m, _ := n.find(string(server.ID))
@@ -59,7 +59,7 @@ func (n *Node) contact(id, leader raft.ServerID) time.Duration {
 	if id == n.rules.self {
 		return 0
 	}
-	at := n.rules.lastAcked(id)
+	at := max(n.rules.lastAcked(id), Instant(n.lastMoved.Load())) // not heard in this term: at least since it began
 	if leader != n.rules.self {
 		var heard raft.ServerID
 		if at, heard = n.rules.lastHeard(); heard != id {
@@ -73,3 +73,6 @@ func (n *Node) contact(id, leader raft.ServerID) time.Duration {
 }
 
 func (h hello) id() string { return string(h.ID) }
+
+// Leading reports whether this member is the leader, with or without a lease.
+func (n *Node) Leading() bool { return n.raft.State() == raft.Leader }

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vipd/vipd/control"
+	"github.com/vipd/vipd/election"
+)
+
+// answers is what the daemon says and does for whoever asks on its socket.
+type answers struct{ *server }
+
+var _ control.Daemon = answers{}
+
+// Init founds a cluster.
+func (a answers) Init(ctx context.Context) (control.Formed, error) {
+	already, err := a.node.Init(ctx)
+	if err != nil {
+		return control.Formed{}, coded(err)
+	}
+	peer := a.cfg.Node.Address.String()
+	if a.cfg.Node.Address.Port() == election.DefaultPort {
+		peer = a.cfg.Node.Address.Addr().String()
+	}
+	return control.Formed{Cluster: a.node.Status().Cluster, Node: a.cfg.Node.Name, JoinCommand: "vipd join " + peer, Already: already}, nil
+}
+
+// Join makes this host a member.
+func (a answers) Join(ctx context.Context, peer string) (control.Joined, error) {
+	already, err := a.node.Join(ctx, peer)
+	if err != nil {
+		return control.Joined{}, coded(err)
+	}
+	s := a.node.Status()
+	joined := control.Joined{Cluster: s.Cluster, Leader: s.Leader.Name, Already: already}
+	for _, m := range s.Members {
+		joined.Members = append(joined.Members, m.Name)
+	}
+	return joined, nil
+}
+
+// Leave hands over, if this host leads, and takes it out of the cluster.
+func (a answers) Leave(ctx context.Context) error {
+	s := a.node.Status()
+	if s.Cluster == "" {
+		return nil
+	}
+	if s.Leading && len(s.Members) > 1 {
+		if _, err := a.agent.Transfer(ctx, "", a.cfg.Node.Name+" leaves the cluster"); err != nil {
+			return coded(err)
+		}
+	}
+	return coded(a.node.Leave(ctx))
+}
+
+// Remove takes a member out of the cluster.
+func (a answers) Remove(ctx context.Context, node string) error {
+	return coded(a.node.Remove(ctx, node))
+}
+
+// Transfer moves the lease and waits until the new holder is known here.
+func (a answers) Transfer(ctx context.Context, node string) (control.Moved, error) {
+	began := time.Now()
+	from := a.node.Status().Leader
+	if from.ID == "" {
+		return control.Moved{}, coded(election.ErrNoLeader)
+	}
+	if node == from.Name || node == from.ID {
+		return control.Moved{From: from.Name, To: from.Name, Term: a.node.Status().Term}, nil
+	}
+	if err := a.node.Move(ctx, node); err != nil {
+		return control.Moved{}, coded(err)
+	}
+	for {
+		s := a.node.Status()
+		if s.Leader.ID != "" && s.Leader.ID != from.ID {
+			return control.Moved{From: from.Name, To: s.Leader.Name, Term: s.Term, Took: control.Millis(time.Since(began))}, nil
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return control.Moved{}, fmt.Errorf("wait for the new holder: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// coded gives the errors of the election their exit codes.
+func coded(err error) error {
+	if err == nil {
+		return nil
+	}
+	e := control.ErrorOf(err)
+	if e.Message == election.ErrNoLeader.Error() {
+		e.Code = control.CodeNoLeader
+	}
+	return e
+}
+
+// Status says what this host knows.
+func (a answers) Status(context.Context) (control.Status, error) {
+	s, now := a.node.Status(), boottime()
+	status := control.Status{
+		Time: time.Now(), Node: a.nodeStatus(s), Cluster: clusterStatus(s, a.cfg.Detect), Holder: holder(s),
+		Lease: control.Lease{Held: s.Lease.Held, Term: s.Lease.Term, Remaining: control.Millis(s.Lease.Left), Length: control.Millis(s.Length)},
+		Fence: a.fenceStatus(now), VIP: a.vipStatus(), Hooks: a.hooksStatus(),
+	}
+	for _, c := range a.monitor.Verdict().Checks {
+		status.Checks = append(status.Checks, control.Check{
+			Name: c.Name, Healthy: c.Healthy, Known: c.Known, Since: c.Since, LastRun: c.Last, Took: control.Millis(c.Took),
+			Failures: c.Failures, Reason: c.Reason, Output: c.Output,
+		})
+	}
+	for _, c := range slices.Backward(s.History) {
+		status.History = append(status.History, control.Change{Time: c.Time, From: c.From, To: c.To, Term: c.Term, Reason: c.Reason})
+	}
+	status.Warnings = a.warnings(s)
+	return status, nil
+}
+
+func (a answers) nodeStatus(s election.Status) control.Node {
+	state := a.agent.State()
+	n := control.Node{
+		Name: a.cfg.Node.Name, ID: s.ID, Address: a.cfg.Node.Address.String(), Version: version,
+		State: string(state.Role), Reason: state.Told.Reason, Since: state.Since, Uptime: control.Millis(time.Since(a.started)),
+	}
+	if n.State == "" {
+		n.State = control.StateFault // nothing is known yet
+	}
+	return n
+}
+
+func clusterStatus(s election.Status, detect time.Duration) control.Cluster {
+	c := control.Cluster{ID: s.Cluster, Detect: control.Millis(detect), Quorum: control.Quorum{Needed: s.Needed}}
+	if s.Reachable >= 0 {
+		c.Quorum.Reachable = &s.Reachable
+	}
+	for _, m := range s.Members {
+		member := control.Member{
+			Name: m.Name, ID: m.ID, Address: m.Address, Voter: m.Voter, Leader: m.ID == s.Leader.ID, Self: m.ID == s.ID,
+			Healthy: m.Healthy, Reason: m.Reason, Version: m.Version,
+		}
+		if m.Contact >= 0 {
+			contact := control.Millis(m.Contact)
+			member.Contact = &contact
+		}
+		c.Members = append(c.Members, member)
+	}
+	return c
+}
+
+// holder is the leader, as far as this host knows; of itself it knows exactly.
+func holder(s election.Status) *control.Holder {
+	if s.Leader.ID == "" || s.Leading && !s.Lease.Held {
+		return nil
+	}
+	h := &control.Holder{Name: s.Leader.Name, Term: s.Term}
+	if n := len(s.History); n > 0 && s.History[n-1].To == h.Name {
+		h.Since = s.History[n-1].Time
+	}
+	return h
+}
+
+func (a answers) fenceStatus(now election.Instant) control.Fence {
+	left := max(0, a.kernel.Deadline().Sub(now))
+	f := control.Fence{Open: left > 0, Remaining: control.Millis(left)}
+	if err := a.kernel.Check(); err != nil {
+		f.Error = err.Error()
+	} else {
+		f.Armed = true
+	}
+	return f
+}
+
+func (a answers) vipStatus() control.VIP {
+	bound, err := a.kernel.Bound()
+	v := control.VIP{Bound: bound && err == nil}
+	for i, address := range a.cfg.VIP.Addresses {
+		if i == 0 {
+			v.Interface = address.Interface
+		}
+		v.Addresses = append(v.Addresses, address.Prefix.String())
+	}
+	return v
+}
+
+func (a answers) hooksStatus() control.Hooks {
+	h := a.hooks.last.get()
+	h.Configured = len(a.cfg.Hooks.Notify) > 0
+	return h
+}
+
+// warnings says what an operator should know and the rest of the status does not.
+func (a answers) warnings(s election.Status) []string {
+	state := a.agent.State()
+	var w []string
+	if state.UnbindErr != "" {
+		w = append(w, "the addresses can't be removed from this host (the fence keeps them silent): "+state.UnbindErr)
+	}
+	if state.Alone {
+		w = append(w, "this host had better hand over, but no other healthy member is in contact: "+state.Told.Reason)
+	}
+	if s.Cluster != "" && !s.Member && s.Leader.ID == "" {
+		w = append(w, "this host is not among the members; if it does not become one, run `vipd leave` and `vipd join <peer>`")
+	}
+	return w
+}
+
+// lastHook is what is known of the last run of the hook.
+type lastHook struct {
+	mu sync.Mutex
+	h  control.Hooks
+}
+
+func (l *lastHook) begin(state string, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.Running, l.h.Last, l.h.LastState = state, at, state
+}
+
+func (l *lastHook) end(began time.Time, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.Running, l.h.LastTook, l.h.LastError = "", control.Millis(time.Since(began)), ""
+	if err != nil {
+		l.h.LastError = err.Error()
+	}
+}
+
+func (l *lastHook) get() control.Hooks {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.h
+}

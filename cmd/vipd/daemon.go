@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vipd/vipd/agent"
+	"github.com/vipd/vipd/config"
+	"github.com/vipd/vipd/control"
+	"github.com/vipd/vipd/election"
+	"github.com/vipd/vipd/health"
+	"github.com/vipd/vipd/hooks"
+	"github.com/vipd/vipd/vip"
+)
+
+// runDaemon runs vipd until ctx ends, and then stops the service, hands over and
+// takes the addresses off before it returns. After this host has left its cluster
+// it goes on as a host that belongs to none.
+func runDaemon(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
+	socket, err := control.Claim(cfg.Socket)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = socket.Release() }() // ends with the process anyway
+	for {
+		err := runMember(ctx, cfg, socket, log)
+		if !errors.Is(err, election.ErrLeft) {
+			return err
+		}
+		log.Info("this host belongs to no cluster now")
+	}
+}
+
+// server is one life of the daemon, between joining and leaving.
+type server struct {
+	cfg     *config.Config
+	log     *zap.Logger
+	started time.Time
+	kernel  *kernel
+	node    *election.Node
+	monitor *health.Monitor
+	hooks   *hookRunner
+	agent   *agent.Agent
+	drift   chan struct{}
+}
+
+func runMember(ctx context.Context, cfg *config.Config, socket *control.Socket, log *zap.Logger) error {
+	s := &server{cfg: cfg, log: log, started: time.Now(), kernel: newKernel(cfg.VIP), monitor: health.NewMonitor(cfg.Checks, log)}
+	if err := s.kernel.Arm(); err != nil {
+		log.Error("the fence can't be armed; this host will not hold the addresses", zap.Error(err))
+	}
+	if err := s.kernel.Release(); err != nil {
+		return fmt.Errorf("remove what an earlier run left: %w", err)
+	}
+	if err := s.open(); err != nil {
+		return err
+	}
+	err := s.serve(ctx, socket)
+	return errors.Join(err, s.node.Close(), s.kernel.Clear())
+}
+
+// open joins the parts.
+func (s *server) open() error {
+	listener, err := net.Listen("tcp", s.cfg.Node.Address.String())
+	if err != nil {
+		return fmt.Errorf("listen for the other hosts on node.address: %w", err)
+	}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: s.cfg.Node.Address.Addr().AsSlice()}}
+	s.node, err = election.Open(election.Config{
+		Name: s.cfg.Node.Name, Address: s.cfg.Node.Address, Version: version, Detect: s.cfg.Detect,
+		DataDir: s.cfg.DataDir, Machine: election.MachineID(), Listener: listener,
+		Dial: func(ctx context.Context, address string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "tcp", address)
+		},
+		Fence: s.kernel, Now: boottime, Log: s.log,
+	})
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	s.hooks = &hookRunner{runner: hooks.NewRunner(s.cfg.Hooks, s.log), node: s.node}
+	s.drift = make(chan struct{}, 1)
+	s.agent = agent.New(agent.Config{
+		Election: s.node, Kernel: s.kernel, Hooks: s.hooks, Validity: validity(s.cfg.Detect),
+		Lease: s.node.Changed(), Drift: s.drift, Alive: func() { notify(daemon.SdNotifyWatchdog) }, Log: s.log,
+	})
+	s.node.HandleMoves(func(ctx context.Context, target string) error {
+		_, err := s.agent.Transfer(ctx, target, "asked for by an operator")
+		return err
+	})
+	return nil
+}
+
+// serve runs the parts until the agent has let go of everything, or one of them
+// fails.
+func (s *server) serve(ctx context.Context, socket *control.Socket) error {
+	listener, err := socket.Listen()
+	if err != nil {
+		return err
+	}
+	g, running := errgroup.WithContext(context.WithoutCancel(ctx))
+	running, done := context.WithCancelCause(running)
+	g.Go(func() error {
+		s.agent.Run(running)
+		done(nil)
+		return nil
+	})
+	g.Go(func() error { return s.node.Run(running) })
+	g.Go(func() error { return control.Serve(running, listener, answers{s}, s.log) })
+	g.Go(func() error { return vip.Watch(running, s.drift) })
+	g.Go(func() error {
+		return s.monitor.Run(running, func(v health.Verdict) {
+			if v.Known {
+				s.agent.Report(agent.HealthChanged{Healthy: v.Healthy, Reason: v.Reason})
+			}
+		})
+	})
+	stop := context.AfterFunc(ctx, func() {
+		notify(daemon.SdNotifyStopping)
+		s.agent.Report(agent.StopAsked{})
+	})
+	defer stop()
+	notify(daemon.SdNotifyReady)
+	s.log.Info("vipd is running", zap.String("node", s.cfg.Node.Name), zap.Stringer("address", s.cfg.Node.Address), zap.String("version", version))
+	return g.Wait()
+}
+
+// notify tells systemd (sd_notify(3)); without systemd it does nothing.
+func notify(state string) { _, _ = daemon.SdNotify(false, state) }
+
+// hookRunner runs the notify script for the agent and remembers how it went.
+type hookRunner struct {
+	runner *hooks.Runner
+	node   *election.Node
+	last   lastHook
+}
+
+// Run tells the script of a change of role.
+func (h *hookRunner) Run(ctx context.Context, role, previous agent.Role, term uint64, reason string) error {
+	began := time.Now()
+	h.last.begin(string(role), began)
+	err := h.runner.Run(ctx, hooks.Event{
+		State: string(role), Previous: string(previous), Term: term, Reason: reason, Leader: h.node.Status().Leader.Name,
+	})
+	h.last.end(began, err)
+	return err
+}
