@@ -17,8 +17,9 @@ const killGrace = time.Second
 
 // process is a running script, the leader of its own process group.
 type process struct {
-	exited <-chan error // gets what the script exited with
-	kill   func()       // kills the whole group
+	kill   func()        // kills the whole group
+	exited chan struct{} // closed when the script is gone; only then err may be read
+	err    error         // what it exited with
 }
 
 // start runs argv with exactly env and both outputs going to out. A file without a #! line is given to /bin/sh, as execvp(3)
@@ -32,12 +33,16 @@ func start(argv, env []string, out *os.File) (*process, error) {
 }
 
 func startOnce(argv, env []string, out *os.File) (*process, error) {
-	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // a context kills the process alone, not its group
 	cmd.Env = env
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	started, exited := make(chan error), make(chan error, 1)
+	p := &process{
+		kill:   func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) },
+		exited: make(chan struct{}),
+	}
+	started := make(chan error)
 	go func() {
 		// The signal comes when the thread that started the child ends (prctl(2)), so this one stays until the child is gone.
 		runtime.LockOSThread()
@@ -45,21 +50,22 @@ func startOnce(argv, env []string, out *os.File) (*process, error) {
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			exited <- cmd.Wait()
+			p.err = cmd.Wait()
+			close(p.exited)
 		}
 	}()
 	if err := <-started; err != nil {
 		return nil, err
 	}
 	ordinaryOOM(cmd.Process.Pid)
-	return &process{exited, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }}, nil
+	return p, nil
 }
 
 // await blocks until the script has exited. If ctx ends before that, it kills the group and fails with the cause.
 func (p *process) await(ctx context.Context) error {
 	select {
-	case err := <-p.exited:
-		return err
+	case <-p.exited:
+		return p.err
 	case <-ctx.Done():
 	}
 	p.kill()

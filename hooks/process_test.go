@@ -98,7 +98,7 @@ func TestAProcessThatCannotBeKilledIsNotWaitedForForEver(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began, killed := time.Now(), false
-		p := &process{exited: make(chan error), kill: func() { killed = true }}
+		p := &process{exited: make(chan struct{}), kill: func() { killed = true }}
 		err := p.await(ctx)
 		if err == nil || !strings.Contains(err.Error(), "hangs in the kernel") || !killed {
 			t.Errorf("got %v, killed: %v", err, killed)
