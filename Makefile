@@ -9,6 +9,8 @@ export PATH := $(dir $(GO)):$(PATH)
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
+SOURCE_DATE := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
 # DESTDIR is put before every installed path (for packagers). The packages use PREFIX=/usr.
 DESTDIR ?=
 PREFIX  ?= /usr/local
@@ -16,7 +18,9 @@ PREFIX  ?= /usr/local
 # The tools have a module of their own, so that what they need is not in the module of the program.
 TOOL := $(GO) tool -modfile=tools/go.mod
 
-.DELETE_ON_ERROR:
+# A recipe stops at its first failing command, also in the middle of a loop.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
 .PHONY: help build install package demo test bench check deps clean
 
 help: ## list the targets
@@ -41,8 +45,8 @@ install: build ## install into DESTDIR/PREFIX (/usr/local); an existing configur
 
 package: build ## dist/*.deb and dist/*.rpm
 	mkdir -p dist
-	for packager in deb rpm; do VERSION='$(call package_version,$(VERSION))' ARCH=$$($(GO) env GOARCH) \
-		$(TOOL) nfpm package --config deploy/nfpm.yaml --packager $$packager --target dist; done
+	export VERSION='$(call package_version,$(VERSION))' ARCH="$$($(GO) env GOARCH)" SOURCE_DATE_EPOCH='$(SOURCE_DATE)'; \
+	for packager in deb rpm; do $(TOOL) nfpm package --config deploy/nfpm.yaml --packager $$packager --target dist; done
 	@$(call give_back,dist)
 
 demo: root deps build ## as root: three hosts, a load balancer and Apache in namespaces, and what happens when they fail
@@ -73,7 +77,7 @@ root:
 	@test "$$(id -u)" = 0 || { echo 'This needs root (network namespaces, eBPF): sudo make $(MAKECMDGOALS)' >&2; exit 1; }
 
 # give_back makes files that were built under sudo belong to the user whose checkout this is.
-give_back = if [ -n "$$SUDO_UID" ]; then chown -R "$$SUDO_UID:$$SUDO_GID" $(1); fi
+give_back = if [ -n "$${SUDO_UID:-}" ]; then chown -R "$$SUDO_UID:$$SUDO_GID" $(1); fi
 
 # package_version turns v1.2.3-rc1-4-gabc1234-dirty into 1.2.3~rc1+4.gabc1234.dirty, and a version without a tag into
 # 0.0.0+abc1234, so that dpkg and rpm sort them as meant.
