@@ -1,0 +1,209 @@
+package config
+
+import (
+	"flag"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/vipd/vipd/health"
+	"github.com/vipd/vipd/hooks"
+	"github.com/vipd/vipd/vip"
+)
+
+var update = flag.Bool("update", false, "write what the bad files are refused with to testdata; review the difference")
+
+const hostname = "vm1.example.org"
+
+// TestBadFilesAreRefusedWithThisText holds the text of every problem, one file (or
+// a family of problems) at a time, as an operator sees it.
+func TestBadFilesAreRefusedWithThisText(t *testing.T) {
+	files := glob(t, "testdata/bad/*.yaml")
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			c, err := parse(file, contents(t, file), hostname)
+			if err == nil {
+				t.Fatalf("accepted as %+v", c)
+			}
+			got := err.Error() + "\n"
+			golden := strings.TrimSuffix(file, ".yaml") + ".txt"
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(string(contents(t, golden)), got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestGoodFilesMeanThis(t *testing.T) {
+	tests := map[string]Config{
+		"smallest.yaml": {
+			Name: "smallest",
+			Node: node("vm1", "10.11.12.4:7600"),
+			VIP: vip.Config{
+				Addresses: []vip.Address{address("42.159.241.126/32", "eth0")},
+				Announce:  true,
+				Instance:  7600,
+			},
+			Detect:  500 * time.Millisecond,
+			Hooks:   told(hooks.Config{Timeout: 30 * time.Second, Instance: "smallest", Interface: "eth0"}, "42.159.241.126"),
+			DataDir: "/var/lib/vipd/smallest",
+			Socket:  "/run/vipd/smallest.sock",
+		},
+		"vipd.yaml": {
+			Name: "vipd",
+			Node: node("vm1", "10.11.12.4:7600"),
+			VIP: vip.Config{
+				Addresses: []vip.Address{address("42.159.241.126/32", "eth0")},
+				Announce:  true,
+				Instance:  7600,
+			},
+			Detect: 500 * time.Millisecond,
+			Checks: []health.Check{{
+				Name: "appsvc", Command: []string{"/etc/vipd/check.sh"},
+				Interval: time.Second, Timeout: time.Second, Fall: 2, Rise: 2,
+			}},
+			Hooks: told(hooks.Config{
+				Notify: []string{"/etc/vipd/notify.sh"}, Timeout: 30 * time.Second, Instance: "vipd", Interface: "eth0",
+			}, "42.159.241.126"),
+			DataDir: "/var/lib/vipd",
+			Socket:  "/run/vipd/vipd.sock",
+		},
+		"web.yaml": {
+			Name: "web",
+			Node: node("4711", "[fd00::4]:7601"),
+			VIP: vip.Config{
+				Addresses: []vip.Address{
+					address("2001:db8::10/128", "lo"),
+					{Prefix: netip.MustParsePrefix("192.0.2.10/24"), Interface: "eth1", Label: "eth1:web", Scope: "link"},
+					{Prefix: netip.MustParsePrefix("192.0.2.11/32"), Interface: "lo", Label: "lo", Scope: "host"},
+				},
+				Instance: 7601,
+			},
+			Detect: 50 * time.Millisecond,
+			Checks: []health.Check{
+				{
+					Name: "http", Command: []string{"/usr/bin/curl", "-fsS", "http://localhost/"},
+					Interval: 200 * time.Millisecond, Timeout: 200 * time.Millisecond, Fall: 1, Rise: 1,
+				},
+				{
+					Name: "disk_1", Command: []string{"/bin/sh", "-c", "test -w /srv || exit 1"},
+					Interval: time.Hour, Timeout: 1500 * time.Millisecond, Fall: 100, Rise: 1,
+				},
+			},
+			Hooks: told(hooks.Config{
+				Notify: []string{"/etc/vipd/notify.sh", "web", ""}, Timeout: time.Hour, Instance: "web", Interface: "lo",
+			}, "2001:db8::10", "192.0.2.10", "192.0.2.11"),
+			DataDir: "/srv/vipd",
+			Socket:  "/srv/vipd/sock",
+		},
+	}
+	for _, file := range glob(t, "testdata/good/*.yaml") {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			got, err := parse(file, contents(t, file), hostname)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := tests[filepath.Base(file)]
+			want.File = file
+			opts := []cmp.Option{cmpopts.IgnoreUnexported(Config{}), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
+				cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })}
+			if diff := cmp.Diff(want, *got, opts...); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLoadReadsTheFile(t *testing.T) {
+	c, err := Load("testdata/good/vipd.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Node.Name != "vm1" {
+		t.Errorf("node.name is %q", c.Node.Name)
+	}
+}
+
+func TestLoadSaysWhyAFileCannotBeRead(t *testing.T) {
+	folder := t.TempDir()
+	tests := map[string]string{
+		filepath.Join(folder, "vipd.yaml"): ": cannot be read: no such file or directory\n" +
+			"hint: write the file, or say where it is with --config FILE",
+		folder: ": cannot be read: is a directory\n" +
+			"hint: the file must be readable by the user who runs vipd (root, usually)",
+	}
+	for file, want := range tests {
+		if _, err := Load(file); err == nil || err.Error() != file+want {
+			t.Errorf("Load(%s):\ngot:  %v\nwant: %s%s", file, err, file, want)
+		}
+	}
+}
+
+func TestTheHostNameMustBeUsableWhereItStandsInForTheNode(t *testing.T) {
+	file := "testdata/good/smallest.yaml"
+	for _, name := range []string{"", "(none)", "-vm1", ".example.org"} {
+		_, err := parse(file, contents(t, file), name)
+		want := "node.name: is missing, and the host name " + quote(name) + " cannot stand in for it"
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("host name %q: %v", name, err)
+		}
+	}
+}
+
+func TestTheLinesOfAFileMayEndAsOnAnySystem(t *testing.T) {
+	file := "testdata/good/vipd.yaml"
+	for _, end := range []string{"\r\n", "\r"} {
+		text := byteOrderMark + strings.ReplaceAll(string(contents(t, file)), "\n", end)
+		if _, err := parse(file, []byte(text), hostname); err != nil {
+			t.Errorf("lines ending in %q: %v", end, err)
+		}
+	}
+}
+
+// node returns what Config.Node is for a name and an address.
+func node(name, address string) (n struct {
+	Name    string
+	Address netip.AddrPort
+},
+) {
+	n.Name, n.Address = name, netip.MustParseAddrPort(address)
+	return n
+}
+
+func address(prefix, link string) vip.Address {
+	return vip.Address{Prefix: netip.MustParsePrefix(prefix), Interface: link, Scope: "global"}
+}
+
+func told(h hooks.Config, addresses ...string) hooks.Config {
+	h.Priority, h.Addresses = 100, addresses
+	return h
+}
+
+func glob(t testing.TB, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files %s: %v", pattern, err)
+	}
+	return files
+}
+
+func contents(t testing.TB, file string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}

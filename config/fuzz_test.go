@@ -1,0 +1,67 @@
+package config
+
+import (
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+// FuzzParse feeds any bytes: a file is either accepted, and then what Config
+// promises holds, or refused with a place inside the file for every problem.
+func FuzzParse(f *testing.F) {
+	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/bad/*.yaml"} {
+		for _, file := range glob(f, pattern) {
+			f.Add(contents(f, file))
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := parse("vipd.yaml", data, "vm1")
+		if err == nil {
+			promised(t, c)
+			return
+		}
+		for _, p := range err.(*Errors).Problems {
+			placed(t, newSource("vipd.yaml", data), p)
+		}
+	})
+}
+
+func placed(t *testing.T, s source, p Problem) {
+	t.Helper()
+	if p.Message == "" || p.Hint == "" {
+		t.Errorf("problem without words: %+v", p)
+	}
+	if p.Line < 1 || p.Line > len(s.lines) {
+		t.Fatalf("line %d of %d: %s", p.Line, len(s.lines), p)
+	}
+	if length := utf8.RuneCountInString(s.lines[p.Line-1]); p.Column < 1 || p.Column > length+1 {
+		t.Errorf("column %d of %d: %s", p.Column, length, p)
+	}
+	if !utf8.ValidString(p.String()) {
+		t.Errorf("not UTF-8: %q", p.String())
+	}
+}
+
+func promised(t *testing.T, c *Config) {
+	t.Helper()
+	switch {
+	case !isName(c.Node.Name), !c.Node.Address.IsValid(), c.VIP.Instance != c.Node.Address.Port(), c.VIP.Instance == 0:
+		t.Errorf("node: %+v", c.Node)
+	case c.Detect < 50*time.Millisecond, c.Detect > time.Minute:
+		t.Errorf("detect: %s", c.Detect)
+	case len(c.VIP.Addresses) == 0, len(c.Hooks.Addresses) != len(c.VIP.Addresses):
+		t.Errorf("addresses: %+v", c.VIP)
+	case badPath(c.DataDir) != "", badPath(c.Socket) != "", len(c.Socket) > 107:
+		t.Errorf("paths: %q, %q", c.DataDir, c.Socket)
+	}
+	for _, a := range c.VIP.Addresses {
+		if !a.Prefix.IsValid() || a.Interface == "" || len(a.Interface) > 15 || len(a.Label) > 15 || a.Prefix.Addr() == c.Node.Address.Addr() {
+			t.Errorf("address: %+v", a)
+		}
+	}
+	for _, check := range c.Checks {
+		if !isName(check.Name) || len(check.Command) == 0 || badPath(check.Command[0]) != "" || check.Interval <= 0 || check.Timeout <= 0 || check.Fall < 1 || check.Rise < 1 {
+			t.Errorf("check: %+v", check)
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+)
+
+// CheckHost compares a Config that came from [Load] with the host it is called on:
+// the interfaces exist, the scripts can be started, node.address is an address of
+// this host. It changes nothing and starts nothing. Its errors are an [*Errors] with
+// all problems, at the places of the values in the file, or the reason why the host
+// could not be asked.
+func (c *Config) CheckHost() error {
+	h, err := thisHost()
+	if err != nil {
+		return err
+	}
+	return c.checkHost(h)
+}
+
+// host is what a configuration is compared with.
+type host struct {
+	links     map[string]net.Flags
+	addresses []netip.Addr
+}
+
+func thisHost() (host, error) {
+	h := host{links: make(map[string]net.Flags)}
+	links, err := net.Interfaces()
+	if err != nil {
+		return h, fmt.Errorf("list the links of this host: %w", err)
+	}
+	for _, link := range links {
+		h.links[link.Name] = link.Flags
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return h, fmt.Errorf("list the addresses of this host: %w", err)
+	}
+	for _, address := range addresses {
+		if prefix, err := netip.ParsePrefix(address.String()); err == nil {
+			h.addresses = append(h.addresses, prefix.Addr())
+		}
+	}
+	return h, nil
+}
+
+func (c *Config) checkHost(h host) error {
+	r := &reader{source: c.source}
+	if own := c.Node.Address.Addr(); !slices.Contains(h.addresses, own) {
+		r.refuse(c.places.node, h.ownAddresses(), "%s is not an address of this host", own)
+	}
+	seen := make(map[position]bool)
+	for i, a := range c.VIP.Addresses {
+		flags, ok := h.links[a.Interface]
+		link := c.places.interfaces[i]
+		switch {
+		case !ok && !seen[link.at]:
+			seen[link.at] = true // vip.interface serves many addresses
+			r.refuse(link, h.linkHint(a.Interface), "this host has no link %s", quote(a.Interface))
+		case flags&net.FlagLoopback != 0 && !a.Prefix.IsSingleIP():
+			r.refuse(c.places.addresses[i], loHint(a.Prefix.Addr()), "%s", loProblem(a.Prefix, a.Interface))
+		}
+	}
+	for i, check := range c.Checks {
+		r.checkProgram(c.places.scripts[i], check.Command[0])
+	}
+	if len(c.Hooks.Notify) > 0 {
+		r.checkProgram(c.places.notify, c.Hooks.Notify[0])
+	}
+	return inOrder(r.problems)
+}
+
+// ownAddresses lists what node.address might be.
+func (h host) ownAddresses() string {
+	var usable []string
+	for _, ip := range h.addresses {
+		if problem, _ := badNodeAddress(ip); problem == "" {
+			usable = append(usable, ip.String())
+		}
+	}
+	if len(usable) == 0 {
+		return "this host has no address yet that its peers could reach"
+	}
+	return "this host has " + strings.Join(usable, ", ")
+}
+
+func (h host) linkHint(name string) string {
+	var names []string
+	for name := range h.links {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	if known, ok := nearest(name, names); ok {
+		return fmt.Sprintf("did you mean %s?", known)
+	}
+	return "this host has " + strings.Join(names, ", ")
+}
+
+// checkProgram refuses what nobody may execute (execve(2)).
+func (r *reader) checkProgram(v value, file string) {
+	const exec = 0o111
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		r.refuse(v, missingHint(file), "%s does not exist", quote(file))
+	case err != nil:
+		r.refuse(v, "every folder on the path must be readable", "%s cannot be looked at: %v", quote(file), errors.Unwrap(err))
+	case !info.Mode().IsRegular():
+		r.refuse(v, "write the path of a program", "%s is not a file", quote(file))
+	case info.Mode().Perm()&exec == 0:
+		r.refuse(v, "chmod +x "+file, "%s is not executable", quote(file))
+	}
+}
+
+func missingHint(file string) string {
+	if strings.Contains(file, " ") {
+		return "in a list, every word is an item of its own: [/etc/vipd/check.sh, --fast]"
+	}
+	return "put the script there, or mend the path"
+}

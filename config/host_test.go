@@ -1,0 +1,162 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// vm1 has three links, one of them a loopback link by another name.
+func vm1() host {
+	return host{
+		links: map[string]net.Flags{"lo": net.FlagLoopback, "eth0": net.FlagUp, "self0": net.FlagLoopback},
+		addresses: []netip.Addr{
+			netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("10.11.12.4"),
+			netip.MustParseAddr("::1"), netip.MustParseAddr("fe80::4"), netip.MustParseAddr("fd00::4"),
+		},
+	}
+}
+
+func TestAHostThatHasEverythingIsAccepted(t *testing.T) {
+	script := program755(t)
+	c := accepted(t, `
+node: {address: 10.11.12.4}
+vip: {interface: eth0, addresses: [42.159.241.126/24, {address: 42.159.241.127, interface: lo}]}
+checks: [{name: appsvc, script: `+script+` --fast}]
+hooks: {notify: [`+script+`, vip]}
+`)
+	if err := c.checkHost(vm1()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAHostIsRefusedWithThisText(t *testing.T) {
+	folder := t.TempDir()
+	plain := filepath.Join(folder, "notify.sh")
+	if err := os.WriteFile(plain, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct{ file, want string }{
+		"another host's address": {
+			"node: {address: 10.11.12.5}\nvip: {interface: eth0, addresses: [42.159.241.126]}\n",
+			`vipd.yaml:1:17: node.address: 10.11.12.5 is not an address of this host
+    node: {address: 10.11.12.5}
+                    ^
+hint: this host has 10.11.12.4, fd00::4`,
+		},
+		"one missing link for two addresses": {
+			"node: {address: 10.11.12.4}\nvip: {interface: ens3, addresses: [42.159.241.126, 42.159.241.127]}\n",
+			`vipd.yaml:2:18: vip.interface: this host has no link "ens3"
+    vip: {interface: ens3, addresses: [42.159.241.126, 42.159.241.127]}
+                     ^
+hint: this host has eth0, lo, self0`,
+		},
+		"a misspelled link": {
+			"node: {address: 10.11.12.4}\nvip: {addresses: [{address: 42.159.241.126, interface: eth1}]}\n",
+			`vipd.yaml:2:56: vip.addresses[0].interface: this host has no link "eth1"
+    vip: {addresses: [{address: 42.159.241.126, interface: eth1}]}
+                                                           ^
+hint: did you mean eth0?`,
+		},
+		"a prefix on a loopback link that is not called lo": {
+			"node: {address: 10.11.12.4}\nvip: {interface: self0, addresses: [42.159.241.126, 42.159.241.127/24]}\n",
+			`vipd.yaml:2:53: vip.addresses[1]: on self0 the kernel takes all of 42.159.241.0/24 for this host, which would cut it off from every other host in there, its peers included
+    vip: {interface: self0, addresses: [42.159.241.126, 42.159.241.127/24]}
+                                                        ^
+hint: write 42.159.241.127, which means 42.159.241.127/32`,
+		},
+		"scripts that nobody can start": {
+			"node: {address: 10.11.12.4}\nvip: {interface: eth0, addresses: [42.159.241.126]}\n" +
+				"checks:\n" +
+				"  - {name: a, script: DIR/none.sh}\n" +
+				"  - {name: b, script: [DIR/none.sh --fast]}\n" +
+				"  - {name: c, script: DIR}\n" +
+				"  - {name: d, script: DIR/notify.sh/x}\n" +
+				"hooks: {notify: DIR/notify.sh}\n",
+			`vipd.yaml:4:23: checks[0].script: "DIR/none.sh" does not exist
+      - {name: a, script: DIR/none.sh}
+                          ^
+hint: put the script there, or mend the path
+
+vipd.yaml:5:24: checks[1].script: "DIR/none.sh --fast" does not exist
+      - {name: b, script: [DIR/none.sh --fast]}
+                           ^
+hint: in a list, every word is an item of its own: [/etc/vipd/check.sh, --fast]
+
+vipd.yaml:6:23: checks[2].script: "DIR" is not a file
+      - {name: c, script: DIR}
+                          ^
+hint: write the path of a program
+
+vipd.yaml:7:23: checks[3].script: "DIR/notify.sh/x" cannot be looked at: not a directory
+      - {name: d, script: DIR/notify.sh/x}
+                          ^
+hint: every folder on the path must be readable
+
+vipd.yaml:8:17: hooks.notify: "DIR/notify.sh" is not executable
+    hooks: {notify: DIR/notify.sh}
+                    ^
+hint: chmod +x DIR/notify.sh`,
+		},
+	}
+	short := filepath.Join(os.TempDir(), fmt.Sprintf("vipd%d", os.Getpid())) // quoted paths are cut when long
+	if err := os.Symlink(folder, short); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(short)
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := accepted(t, strings.ReplaceAll(test.file, "DIR", short)).checkHost(vm1())
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if diff := cmp.Diff(test.want, strings.ReplaceAll(err.Error(), short, "DIR")); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAHostWithoutAnAddressIsToldSo(t *testing.T) {
+	c := accepted(t, "node: {address: 10.11.12.4}\nvip: {interface: lo, addresses: [42.159.241.126]}\n")
+	err := c.checkHost(host{links: vm1().links, addresses: []netip.Addr{netip.MustParseAddr("127.0.0.1")}})
+	if err == nil || !strings.Contains(err.Error(), "hint: this host has no address yet that its peers could reach") {
+		t.Error(err)
+	}
+}
+
+func TestThisHostIsSeenAsItIs(t *testing.T) {
+	c := accepted(t, "node: {address: 192.0.2.1}\nvip: {interface: lo, addresses: [192.0.2.10, {address: 192.0.2.11, interface: nolinkhere}]}\n")
+	err := c.CheckHost()
+	if err == nil {
+		t.Fatal("accepted on a host without that address and that link")
+	}
+	problems := err.(*Errors).Problems
+	if len(problems) != 2 {
+		t.Fatalf("lo is on every host, and the others are not here: %v", err)
+	}
+}
+
+func accepted(t *testing.T, text string) *Config {
+	t.Helper()
+	c, err := parse("vipd.yaml", []byte(text), hostname)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func program755(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "check.sh")
+	if err := os.WriteFile(file, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
