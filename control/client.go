@@ -140,19 +140,19 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return &Error{
-			Message: "vipd is not running: nobody listens on " + c.socket,
+			Message: "the daemon is not running: nobody listens on " + c.socket,
 			Advice:  "systemctl start " + c.unit, Code: CodeFailed,
 		}
 	case errors.Is(err, fs.ErrPermission):
 		return &Error{Message: "no permission to use " + c.socket, Advice: "use sudo", Code: CodeFailed}
 	case errors.Is(context.Cause(ctx), errNoAnswer):
 		return &Error{
-			Message: "vipd does not answer on " + c.socket,
+			Message: "the daemon does not answer on " + c.socket,
 			Advice:  "is it stopped, or the host overloaded? systemctl status " + c.unit, Code: CodeFailed,
 		}
 	case ctx.Err() != nil:
 		return fmt.Errorf("given up, though it may still happen: %w", context.Cause(ctx))
 	default:
-		return &Error{Message: fmt.Sprintf("vipd on %s went away before it answered: %v", c.socket, err), Code: CodeFailed}
+		return &Error{Message: fmt.Sprintf("the daemon on %s went away before it answered: %v", c.socket, err), Code: CodeFailed}
 	}
 }

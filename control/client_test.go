@@ -12,10 +12,10 @@ import (
 	"github.com/vipd/vipd/control"
 )
 
-func TestTheClientSaysThatVipdIsNotRunning(t *testing.T) {
+func TestTheClientSaysThatTheDaemonIsNotRunning(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vipd.sock")
 	want := &control.Error{
-		Message: "vipd is not running: nobody listens on " + path,
+		Message: "the daemon is not running: nobody listens on " + path,
 		Advice:  "systemctl start vipd",
 		Code:    control.CodeFailed,
 	}

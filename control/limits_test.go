@@ -66,7 +66,7 @@ func TestTheClientGivesUpOnAFrozenDaemon(t *testing.T) {
 		begin := time.Now()
 		_, err := c.Status(t.Context())
 		want := &Error{
-			Message: "vipd does not answer on /run/vipd/web.sock",
+			Message: "the daemon does not answer on /run/vipd/web.sock",
 			Advice:  "is it stopped, or the host overloaded? systemctl status vipd@web",
 			Code:    CodeFailed,
 		}

@@ -53,8 +53,8 @@ func Claim(path string) (*Socket, error) {
 func claimError(path string, err error) error {
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return &Error{
-			Message: "vipd is already running: it has " + path,
-			Advice:  "a second group on this host needs its own configuration file, socket, data_dir and port",
+			Message: "a daemon is already running: it has " + path,
+			Advice:  "stop it first; a second group on this host needs a configuration file of its own",
 			Code:    CodeFailed,
 		}
 	}

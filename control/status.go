@@ -121,11 +121,11 @@ type Check struct {
 // Hooks is what this host's notify script is doing.
 type Hooks struct {
 	Configured bool      `json:"configured"`
-	Running    string    `json:"running"` // the state it is being told, "" while it does not run
-	Last       time.Time `json:"last,omitzero"`
-	LastState  string    `json:"last_state"`
-	LastTook   Millis    `json:"last_took_ms"`
-	LastError  string    `json:"last_error"` // "" when the last run succeeded
+	Running    string    `json:"running"`       // the state it is being told, "" while it does not run
+	Last       time.Time `json:"last,omitzero"` // when the last run began
+	LastState  string    `json:"last_state"`    // the state it was told then
+	LastTook   Millis    `json:"last_took_ms"`  // of the last run that has ended
+	LastError  string    `json:"last_error"`    // of that run, "" when it succeeded
 }
 
 // Change is one change of holder. From or To is "" where nobody held.

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/vipd/vipd/config"
+)
+
+func checkCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:     "check",
+		GroupID: groupHost,
+		Short:   "Check the configuration, without a daemon",
+		Long: `Read the configuration, compare it with this host, and show what it means. All
+mistakes are shown at once, each with its place. Nothing is changed or started.`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := config.Load(o.config)
+			if err != nil {
+				return err
+			}
+			if err := cfg.CheckHost(); err != nil {
+				return err
+			}
+			return result(c, configText(cfg))
+		},
+	}
+}
+
+// configText says what a configuration means, defaults included.
+func configText(c *config.Config) string {
+	rows := [][]string{{"node", fmt.Sprintf("%s at %s", c.Node.Name, c.Node.Address)}}
+	for _, a := range c.VIP.Addresses {
+		rows = append(rows, []string{"address", fmt.Sprintf("%s on %s", bare(a.Prefix.String()), a.Interface)})
+	}
+	rows = append(rows, []string{"detect", c.Detect.String()})
+	for _, h := range c.Checks {
+		rows = append(rows, []string{"check", fmt.Sprintf("%s: %s; interval %s, timeout %s, fall %d, rise %d",
+			h.Name, strings.Join(h.Command, " "), h.Interval, h.Timeout, h.Fall, h.Rise)})
+	}
+	notify := "none"
+	if len(c.Hooks.Notify) > 0 {
+		notify = fmt.Sprintf("%s; timeout %s", strings.Join(c.Hooks.Notify, " "), c.Hooks.Timeout)
+	}
+	rows = append(rows, []string{"notify", notify}, []string{"data_dir", c.DataDir}, []string{"socket", c.Socket})
+	return c.File + ": ok\n  " + strings.Join(table(rows), "\n  ")
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vipd/vipd/control"
+	"golang.org/x/sys/unix"
+)
+
+// ownNetwork gives the rest of the test a network namespace of its own, in which
+// lo is up. The thread is not used again, and the namespace ends with it.
+func ownNetwork(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatalf("make a network namespace: %v (run the tests as root: sudo make test)", err)
+	}
+	ip(t, "link", "set", "lo", "up")
+}
+
+func ip(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %s: %v: %s (package iproute2)", strings.Join(args, " "), err, out)
+	}
+}
+
+// outcome is what came of a command.
+type outcome struct {
+	Code           int
+	Stdout, Stderr string
+}
+
+func vipd(t *testing.T, args ...string) outcome {
+	t.Helper()
+	var stdout, stderr strings.Builder
+	code := run(t.Context(), args, &stdout, &stderr)
+	return outcome{code, stdout.String(), stderr.String()}
+}
+
+func TestReleaseRemovesWhatADeadDaemonLeft(t *testing.T) {
+	ownNetwork(t)
+	w := newWorld(t)
+	ip(t, "address", "add", "42.159.241.126/32", "dev", "lo")
+
+	steps := []struct {
+		what string
+		want outcome
+	}{
+		{"the address is there", outcome{Stderr: "vipd: removed 42.159.241.126\n"}},
+		{"nothing is there", outcome{}},
+	}
+	for _, step := range steps {
+		if d := cmp.Diff(step.want, vipd(t, "release", "--config", w.config("down"))); d != "" {
+			t.Errorf("release while %s (-want +got):\n%s", step.what, d)
+		}
+	}
+	if found := addresses(t); len(found) != 2 {
+		t.Errorf("lo has %v, want its own two only", found)
+	}
+}
+
+func TestReleaseLeavesALiveDaemonAlone(t *testing.T) {
+	ownNetwork(t)
+	w := newWorld(t)
+	ip(t, "address", "add", "42.159.241.126/32", "dev", "lo")
+
+	want := outcome{
+		Code: control.CodeFailed,
+		Stderr: "vipd: release only what a dead daemon left: a daemon is already running: it has " + filepath.Join(w.dir, "vm1.sock") + "\n" +
+			"hint: stop it first; a second group on this host needs a configuration file of its own\n",
+	}
+	if d := cmp.Diff(want, vipd(t, "release", "--config", w.config("vm1"))); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if found := addresses(t); len(found) != 3 {
+		t.Errorf("lo has %v, want the floating address still", found)
+	}
+}
+
+func addresses(t *testing.T) []net.Addr {
+	t.Helper()
+	found, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestCheckSaysWhatAConfigurationMeans(t *testing.T) {
+	ownNetwork(t)
+	ip(t, "link", "add", "eth0", "type", "veth", "peer", "name", "switch")
+	ip(t, "address", "add", "10.11.12.4/24", "dev", "eth0")
+	ip(t, "link", "set", "eth0", "up")
+	dir := t.TempDir()
+	script := filepath.Join(dir, "script.sh")
+	write(t, script, "#!/bin/sh\n")
+	if err := os.Chmod(script, 0o700); err != nil {
+		t.Fatal(err)
+	}
+
+	files := []struct{ name, text string }{
+		{"small", "node: {name: vm1, address: 10.11.12.4}\nvip: {interface: eth0, addresses: [42.159.241.126]}\n"},
+		{"full", fmt.Sprintf(`node: {name: vm1, address: 10.11.12.4:7601}
+vip: {interface: lo, addresses: [42.159.241.126, "2001:db8::7"]}
+detect: 200ms
+checks: [{name: appsvc, script: [%[1]s, --fast], interval: 1s, timeout: 900ms, fall: 2, rise: 3}]
+hooks: {notify: %[1]s, timeout: 30s}
+`, script)},
+		{"elsewhere", "node: {name: vm1, address: 10.11.12.9}\nvip: {interface: eth1, addresses: [42.159.241.126]}\n"},
+	}
+	var all strings.Builder // no subtests: they would run in the namespace of the machine
+	for _, file := range files {
+		path := filepath.Join(dir, file.name+".yaml")
+		write(t, path, file.text)
+		got := vipd(t, "check", "--config", path)
+		fmt.Fprintf(&all, "%s%sexit %d\n\n", got.Stdout, behind("! ", got.Stderr), got.Code)
+	}
+	golden(t, "testdata/check.txt", strings.ReplaceAll(all.String(), dir, "$DIR"))
+}
+
+func TestVersionSaysWhatThisProgramIs(t *testing.T) {
+	got := vipd(t, "version")
+	want := outcome{Stdout: fmt.Sprintf("vipd %s (commit %s, %s)\n", version, builtFrom(), runtime.Version())}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/vipd/vipd/config"
+	"github.com/vipd/vipd/control"
+	"github.com/vipd/vipd/vip"
+)
+
+func releaseCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:     "release",
+		GroupID: groupHost,
+		Short:   "Remove what a crashed daemon left on this host",
+		Long: `Remove the address and the fence that a crashed daemon left on this host. Nothing
+is printed if nothing was there. While a daemon runs this is refused: stop it,
+or use vipd transfer. systemd does this after the daemon (ExecStopPost).`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := config.Load(o.config)
+			if err != nil {
+				return fmt.Errorf("%w\nvipd: nothing was released: without a configuration it is not known what", err)
+			}
+			removed, err := release(cfg)
+			for _, a := range removed {
+				c.PrintErrf("vipd: removed %s\n", a)
+			}
+			return err
+		},
+	}
+}
+
+// release removes what a dead daemon left, and returns the addresses that are
+// gone now. It keeps a daemon from starting meanwhile.
+func release(cfg *config.Config) (removed []netip.Addr, err error) {
+	socket, err := control.Claim(cfg.Socket)
+	if err != nil {
+		return nil, fmt.Errorf("release only what a dead daemon left: %w", err)
+	}
+	defer func() { err = errors.Join(err, socket.Release()) }()
+	before, err := floating(cfg.VIP)
+	if err != nil {
+		return nil, err
+	}
+	if err := vip.Clear(cfg.VIP); err != nil {
+		return nil, err
+	}
+	return before, nil
+}
+
+// floating returns which of the floating addresses this host has, on any link.
+func floating(cfg vip.Config) ([]netip.Addr, error) {
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("list the addresses of this host: %w", err)
+	}
+	var found []netip.Addr
+	for _, address := range own {
+		prefix, err := netip.ParsePrefix(address.String())
+		if err == nil && slices.ContainsFunc(cfg.Addresses, func(a vip.Address) bool { return a.Prefix.Addr() == prefix.Addr() }) {
+			found = append(found, prefix.Addr())
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+const defaultConfig = "/etc/vipd/vipd.yaml"
+
+// Groups of commands, as the help shows them.
+const (
+	groupCluster = "cluster"
+	groupLook    = "look"
+	groupHost    = "host"
+)
+
+// newRoot returns the command that has all others.
+func newRoot() *cobra.Command {
+	o := new(options)
+	root := &cobra.Command{
+		Use:   "vipd",
+		Short: "vipd keeps a floating address on one of several hosts, and never on two",
+		Long: `vipd keeps a floating address on one of several hosts, and never on two.
+
+The hosts form a cluster. Its leader binds the address and starts the service
+through your notify script; when it fails, another one does.`,
+		DisableFlagsInUseLine:      true,
+		Args:                       knownCommand,
+		RunE:                       needCommand,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage(c.CommandPath()+" --help", "%v", err)
+	})
+	root.PersistentFlags().StringVar(&o.config, "config", defaultConfig, "the configuration `FILE`")
+	root.AddGroup(
+		&cobra.Group{ID: groupCluster, Title: "Members and the address:"},
+		&cobra.Group{ID: groupLook, Title: "Looking:"},
+		&cobra.Group{ID: groupHost, Title: "This host:"},
+	)
+	root.SetHelpCommandGroupID(groupHost)
+	root.SetCompletionCommandGroupID(groupHost)
+	root.AddCommand(
+		initCommand(o), joinCommand(o), leaveCommand(o), removeCommand(o), transferCommand(o),
+		leaderCommand(o), statusCommand(o),
+		runCommand(o), checkCommand(o), releaseCommand(o), versionCommand(),
+	)
+	return root
+}
+
+// knownCommand refuses the first word if it is no command.
+func knownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := root.Name() + " --help"
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean vipd " + strings.Join(near, ", or vipd ") + "?"
+	}
+	return usage(hint, "there is no command %q", args[0])
+}
+
+// needCommand shows the help to someone who typed nothing but vipd.
+func needCommand(root *cobra.Command, _ []string) error {
+	root.SetOut(root.ErrOrStderr())
+	if err := root.Help(); err != nil {
+		return err
+	}
+	return usage("", "say what to do")
+}
