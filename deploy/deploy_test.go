@@ -5,10 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vipd/vipd/config"
 )
 
 func TestUnitsAreSound(t *testing.T) {
@@ -56,6 +58,29 @@ func settings(unit string) string {
 		}
 	}
 	return b.String()
+}
+
+func TestTheExampleConfigurationIsValid(t *testing.T) {
+	shipped := read(t, "examples/vipd.yaml")
+	// The settings that are there as comments: everything after "# " that is a key, or lies below one.
+	commented := regexp.MustCompile(`(?m)^# ( *(- )?[a-z]+:( |$))`)
+	tests := map[string]string{
+		"as shipped":               shipped,
+		"with all settings in use": commented.ReplaceAllString(shipped, "$1"),
+	}
+	for name, content := range tests {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "vipd.yaml")
+			write(t, file, content, 0o600)
+			cfg, err := config.Load(file)
+			if err != nil {
+				t.Fatalf("%v in:\n%s", err, content)
+			}
+			if used := content != shipped; used != (len(cfg.Checks) == 1 && len(cfg.Hooks.Notify) == 1 && cfg.Node.Name == "vm1") {
+				t.Errorf("checks %v, hook %v, name %s", cfg.Checks, cfg.Hooks.Notify, cfg.Node.Name)
+			}
+		})
+	}
 }
 
 func TestTheExampleNotifyScriptRunsTheServiceOnTheMasterOnly(t *testing.T) {
