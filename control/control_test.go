@@ -46,24 +46,20 @@ func serve(t *testing.T, d control.Daemon, log *zap.Logger) *control.Client {
 	return control.NewClient(path, "vipd")
 }
 
-// direct asks the model itself, served asks it through a socket each.
-var ways = map[string]func(*testing.T, *controltest.Host) control.Daemon{
-	"direct": func(_ *testing.T, h *controltest.Host) control.Daemon { return h },
-	"through the socket": func(t *testing.T, h *controltest.Host) control.Daemon {
-		return serve(t, h, zap.NewNop())
-	},
-}
-
 func TestADaemonKeepsItsPromisesDirectlyAndThroughTheSocket(t *testing.T) {
-	for name, way := range ways {
-		t.Run(name, func(t *testing.T) { keepsItsPromises(t, way) })
-	}
+	t.Run("directly", func(t *testing.T) {
+		keepsItsPromises(t, func(h *controltest.Host) control.Daemon { return h })
+	})
+	t.Run("through the socket", func(t *testing.T) {
+		keepsItsPromises(t, func(h *controltest.Host) control.Daemon { return serve(t, h, zap.NewNop()) })
+	})
 }
 
-func keepsItsPromises(t *testing.T, way func(*testing.T, *controltest.Host) control.Daemon) {
+func keepsItsPromises(t *testing.T, way func(*controltest.Host) control.Daemon) {
+	t.Helper()
 	ctx := t.Context()
 	cluster := controltest.NewCluster("vm1", "vm2", "vm3")
-	vm1, vm2, vm3 := way(t, cluster.Host("vm1")), way(t, cluster.Host("vm2")), way(t, cluster.Host("vm3"))
+	vm1, vm2, vm3 := way(cluster.Host("vm1")), way(cluster.Host("vm2")), way(cluster.Host("vm3"))
 
 	founded := control.Formed{Cluster: controltest.ClusterID, Node: "vm1", JoinCommand: "vipd join 10.11.12.4"}
 	got, err := vm1.Init(ctx)

@@ -1,8 +1,10 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -44,15 +46,15 @@ func FuzzOrders(f *testing.F) {
 		d := new(recorder)
 		w := httptest.NewRecorder()
 		path := "/v1/" + orders[int(which)%len(orders)]
-		routes(d, zap.NewNop()).ServeHTTP(w, httptest.NewRequest("POST", path, strings.NewReader(string(body))))
+		routes(d, zap.NewNop()).ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body)))
 
 		if !json.Valid(w.Body.Bytes()) {
 			t.Errorf("the answer is not JSON: %q", w.Body)
 		}
-		if asked := w.Code == 200; asked != d.asked {
+		if asked := w.Code == http.StatusOK; asked != d.asked {
 			t.Errorf("status %d, but asked is %v", w.Code, d.asked)
 		}
-		if w.Code != 200 && w.Code != 400 {
+		if w.Code != http.StatusOK && w.Code != http.StatusBadRequest {
 			t.Errorf("status %d, want 200 or 400", w.Code)
 		}
 		if len(d.name) > maxName || !utf8.ValidString(d.name) || strings.ContainsAny(d.name, "\x00\n\r\t \x1b") {

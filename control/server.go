@@ -42,7 +42,7 @@ func Serve(ctx context.Context, l net.Listener, d Daemon, log *zap.Logger) error
 	stopped := make(chan struct{})
 	defer context.AfterFunc(ctx, func() {
 		defer close(stopped)
-		stop(server)
+		stop(context.WithoutCancel(ctx), server)
 	})()
 	err := server.Serve(limit(l, maxConnections))
 	if errors.Is(err, http.ErrServerClosed) {
@@ -54,8 +54,8 @@ func Serve(ctx context.Context, l net.Listener, d Daemon, log *zap.Logger) error
 }
 
 // stop lets answers under way finish for partingLimit, then cuts them off.
-func stop(server *http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), partingLimit)
+func stop(ctx context.Context, server *http.Server) {
+	ctx, cancel := context.WithTimeout(ctx, partingLimit)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {
 		_ = server.Close()

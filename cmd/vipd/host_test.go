@@ -129,7 +129,7 @@ hooks: {notify: %[1]s, timeout: 30s}
 
 func TestVersionSaysWhatThisProgramIs(t *testing.T) {
 	got := vipd(t, "version")
-	want := outcome{Stdout: fmt.Sprintf("vipd %s (commit %s, %s)\n", version, builtFrom(), runtime.Version())}
+	want := outcome{Stdout: fmt.Sprintf("vipd %s (%s%s)\n", version, builtFrom(), runtime.Version())}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}

@@ -17,7 +17,7 @@ func main() {
 // run does what args ask for and returns the exit code: results go to stdout,
 // everything else to stderr. The end of ctx is a request to stop in good order.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRoot()
+	root := newRoot() //nolint:contextcheck // cobra hands ctx to the command that is meant
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

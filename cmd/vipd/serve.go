@@ -20,6 +20,9 @@ over what it holds before it exits. Its log goes to stderr.`,
 			if err != nil {
 				return err
 			}
+			if err := cfg.CheckHost(); err != nil {
+				return err
+			}
 			log, lines := openLog(c.ErrOrStderr(), os.Getenv("JOURNAL_STREAM"))
 			defer lines.Close()
 			return runDaemon(c.Context(), cfg, log)

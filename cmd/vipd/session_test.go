@@ -49,6 +49,7 @@ func TestSessions(t *testing.T) {
 
 // replay types what the script types and returns the script with what came.
 func replay(t *testing.T, script string) string {
+	t.Helper()
 	w := newWorld(t)
 	var out strings.Builder
 	for line := range strings.Lines(script) {
@@ -57,7 +58,7 @@ func replay(t *testing.T, script string) string {
 		case strings.HasPrefix(line, "#"), line == "\n" && !strings.HasSuffix(out.String(), "\n\n"):
 			out.WriteString(line)
 		case typed:
-			out.WriteString(line + w.type_(t, host, command))
+			out.WriteString(line + w.enter(t, host, command))
 		}
 	}
 	return out.String()
@@ -70,6 +71,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) world {
+	t.Helper()
 	w := world{dir: t.TempDir(), cluster: controltest.NewCluster("vm1", "vm2", "vm3")}
 	for i, name := range []string{"vm1", "vm2", "vm3", "down"} {
 		text := fmt.Sprintf(`node: {name: %[1]s, address: 10.11.12.%[2]d}
@@ -82,7 +84,7 @@ socket: %[3]s/%[1]s.sock
 			serve(t, filepath.Join(w.dir, name+".sock"), w.cluster.Host(name))
 		}
 	}
-	write(t, w.config("broken"), "node: {nmae: vm1}\n")
+	write(t, w.config("broken"), "node: {nam: vm1}\n")
 	return w
 }
 
@@ -117,8 +119,9 @@ func serve(t *testing.T, path string, d control.Daemon) {
 	})
 }
 
-// type_ runs one command on a host and returns what came of it.
-func (w world) type_(t *testing.T, host, command string) string {
+// enter runs one command on a host and returns what came of it.
+func (w world) enter(t *testing.T, host, command string) string {
+	t.Helper()
 	if command == "cut" {
 		w.cluster.Cut()
 		return ""

@@ -8,11 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Stamped by the linker: -ldflags "-X main.version=1.2.3 -X main.commit=abcdef".
-var (
-	version = "dev"
-	commit  = ""
-)
+// version is stamped by the linker: -ldflags "-X main.version=1.2.3".
+var version = "dev"
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
@@ -21,22 +18,21 @@ func versionCommand() *cobra.Command {
 		Short:   "Print the version of this program",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return result(c, fmt.Sprintf("vipd %s (commit %s, %s)", version, builtFrom(), runtime.Version()))
+			return result(c, fmt.Sprintf("vipd %s (%s%s)", version, builtFrom(), runtime.Version()))
 		},
 	}
 }
 
-// builtFrom returns the commit that was stamped, or the one the Go tool noted.
+// builtFrom names the commit that the Go tool noted, if it did.
 func builtFrom() string {
-	if commit != "" {
-		return commit
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
 	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				return s.Value
-			}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return "commit " + s.Value + ", "
 		}
 	}
-	return "unknown"
+	return ""
 }

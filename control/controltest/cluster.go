@@ -1,7 +1,7 @@
 // Package controltest has a small working model of a cluster, for the tests of
 // those who ask a daemon. It keeps the promises that control.Daemon documents
 // and has no clock, no network and no kernel: everything happens at once, at
-// the instant [Epoch]. Its methods may be called from any goroutine.
+// the instant [Now]. Its methods may be called from any goroutine.
 package controltest
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/vipd/vipd/control"
 )
 
-// Epoch is the only instant of the model.
-var Epoch = time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)
+// Now returns the only instant of the model: three in the morning.
+func Now() time.Time { return time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC) }
 
 // ClusterID is the id of the one cluster that the model can have.
 const ClusterID = "3f9c2b7e"
@@ -72,7 +72,7 @@ func (c *Cluster) give(to, reason string) {
 		return
 	}
 	c.term++
-	change := control.Change{Time: Epoch, From: c.holder, To: to, Term: c.term, Reason: reason}
+	change := control.Change{Time: Now(), From: c.holder, To: to, Term: c.term, Reason: reason}
 	c.history = slices.Insert(c.history, 0, change)
 	c.holder = to
 }

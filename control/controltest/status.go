@@ -25,7 +25,7 @@ func (h *Host) Status(ctx context.Context) (control.Status, error) {
 	defer unlock()
 	c := h.cluster
 	s := control.Status{
-		Time: Epoch,
+		Time: Now(),
 		Node: h.node(),
 		VIP:  control.VIP{Interface: "eth0", Addresses: []string{address}, Bound: c.holder == h.name},
 		Fence: control.Fence{
@@ -41,7 +41,7 @@ func (h *Host) Status(ctx context.Context) (control.Status, error) {
 		s.Cluster = h.members()
 	}
 	if c.has(h.name) && c.holder != "" {
-		s.Holder = &control.Holder{Name: c.holder, Term: c.term, Since: Epoch}
+		s.Holder = &control.Holder{Name: c.holder, Term: c.term, Since: Now()}
 	}
 	return s, nil
 }
@@ -49,7 +49,7 @@ func (h *Host) Status(ctx context.Context) (control.Status, error) {
 func (h *Host) node() control.Node {
 	n := control.Node{
 		Name: h.name, ID: "id-" + h.name, Address: h.address + ":7600", Version: version,
-		State: control.StateBackup, Reason: "waiting", Since: Epoch,
+		State: control.StateBackup, Reason: "waiting", Since: Now(),
 	}
 	if h.cluster.holder == h.name {
 		n.State, n.Reason = control.StateMaster, "holds the lease"
