@@ -56,9 +56,9 @@ func (o *output) finish() {
 func logLines(r io.Reader, log *zap.Logger) {
 	lines := bufio.NewReaderSize(r, lineLimit)
 	for n := 0; n < linesLimit; n++ {
-		line, cut, err := readLine(lines)
+		line, err := readLine(lines)
 		if line != "" || err == nil {
-			log.Info("hook output", zap.String("line", line), zap.Bool("cut", cut))
+			log.Info("hook output", zap.String("line", line))
 		}
 		if err != nil {
 			return
@@ -70,14 +70,16 @@ func logLines(r io.Reader, log *zap.Logger) {
 	}
 }
 
-// readLine reads one line, however long, and returns at most its first lineLimit bytes, as valid UTF-8 and without the
-// newline, and whether there was more. A last line without a newline comes together with the error.
-func readLine(r *bufio.Reader) (line string, cut bool, err error) {
+// readLine reads one line, however long, and returns it as valid UTF-8 without the newline; after lineLimit bytes " ..." stands
+// for the rest. A last line without a newline comes together with the error.
+func readLine(r *bufio.Reader) (line string, err error) {
 	b, err := r.ReadSlice('\n')
 	line = strings.ToValidUTF8(strings.TrimRight(string(b), "\r\n"), "\uFFFD")
+	if errors.Is(err, bufio.ErrBufferFull) {
+		line += " ..."
+	}
 	for errors.Is(err, bufio.ErrBufferFull) {
-		cut = true
 		_, err = r.ReadSlice('\n')
 	}
-	return line, cut, err
+	return line, err
 }
