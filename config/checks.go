@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,9 +79,11 @@ func (r *reader) command(v value) []string {
 	if len(words) == 0 {
 		return nil
 	}
+	zero := func(word string) bool { return strings.ContainsRune(word, 0) }
 	if problem := badPath(words[0]); problem != "" {
-		r.refuse(program(v), fmt.Sprintf("write the whole path of the program, for example %s", keyAt(v.path).example),
-			"%s %s", quote(words[0]), problem)
+		r.refuse(program(v), "write the whole path of the program, for example "+keyAt(v.path).example, "%s %s", quote(words[0]), problem)
+	} else if slices.ContainsFunc(words, zero) {
+		r.refuse(v, "take it out; no program can be given one", "a zero byte stands in a word")
 	}
 	words[0] = filepath.Clean(words[0])
 	return words
@@ -109,19 +112,18 @@ func (r *reader) words(v value) []string {
 }
 
 func (r *reader) listedWords(v value) []string {
-	var words []string
 	items := r.list(v)
+	if len(items) == 0 {
+		r.refuse(v, "write, for example, "+keyAt(v.path).assignment(), "the list is empty")
+	}
+	var words []string
 	for _, item := range items {
-		word, ok := r.text(item)
-		if strings.ContainsRune(word, 0) {
-			r.refuse(item, "take the zero byte out; no program can be given one", "%s contains a zero byte", quote(word))
-		}
-		if ok {
+		if word, ok := r.text(item); ok {
 			words = append(words, word)
 		}
 	}
-	if len(items) == 0 {
-		r.refuse(v, "write, for example, "+keyAt(v.path).assignment(), "the list is empty")
+	if len(words) < len(items) {
+		return nil
 	}
 	return words
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"flag"
 	"net/netip"
 	"os"
@@ -116,8 +117,10 @@ func TestGoodFilesMeanThis(t *testing.T) {
 			}
 			want := tests[filepath.Base(file)]
 			want.File = file
-			opts := []cmp.Option{cmpopts.IgnoreUnexported(Config{}), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
-				cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })}
+			opts := []cmp.Option{
+				cmpopts.IgnoreUnexported(Config{}), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
+				cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+			}
 			if diff := cmp.Diff(want, *got, opts...); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
@@ -190,20 +193,30 @@ func told(h hooks.Config, addresses ...string) hooks.Config {
 	return h
 }
 
-func glob(t testing.TB, pattern string) []string {
+// problems are what an error of this package consists of.
+func problems(t *testing.T, err error) []Problem {
 	t.Helper()
+	all, ok := errors.AsType[*Errors](err)
+	if !ok {
+		t.Fatalf("%T, want *Errors: %v", err, err)
+	}
+	return all.Problems
+}
+
+func glob(tb testing.TB, pattern string) []string {
+	tb.Helper()
 	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no files %s: %v", pattern, err)
+		tb.Fatalf("no files %s: %v", pattern, err)
 	}
 	return files
 }
 
-func contents(t testing.TB, file string) []byte {
-	t.Helper()
+func contents(tb testing.TB, file string) []byte {
+	tb.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }

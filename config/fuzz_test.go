@@ -20,7 +20,7 @@ func FuzzParse(f *testing.F) {
 			promised(t, c)
 			return
 		}
-		for _, p := range err.(*Errors).Problems {
+		for _, p := range problems(t, err) {
 			placed(t, newSource("vipd.yaml", data), p)
 		}
 	})

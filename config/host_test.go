@@ -137,8 +137,7 @@ func TestThisHostIsSeenAsItIs(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted on a host without that address and that link")
 	}
-	problems := err.(*Errors).Problems
-	if len(problems) != 2 {
+	if len(problems(t, err)) != 2 {
 		t.Fatalf("lo is on every host, and the others are not here: %v", err)
 	}
 }

@@ -84,25 +84,6 @@ func cutPort(text string) (host, port string) {
 	return text, none
 }
 
-func badNodeAddress(ip netip.Addr) (problem, hint string) {
-	const own = "write the address of this host on the network that it shares with its peers; ip -brief address shows it"
-	switch {
-	case ip.Is4In6():
-		return fmt.Sprintf("%s is an IPv4 address in IPv6 notation", ip), fmt.Sprintf("write %s", ip.Unmap())
-	case ip.IsLoopback():
-		return fmt.Sprintf("%s is a loopback address, which the peers cannot reach", ip), own
-	case ip.IsUnspecified():
-		return fmt.Sprintf("%s stands for any address, and the peers need one to call", ip), own
-	case ip.IsMulticast(), isBroadcast(ip):
-		return fmt.Sprintf("%s is the address of many hosts, not of one", ip), own
-	case ip.Zone() != "", ip.Is6() && ip.IsLinkLocalUnicast():
-		return fmt.Sprintf("%s is a link-local address, which means another host on each link", ip), own
-	}
-	return "", ""
-}
-
-func isBroadcast(ip netip.Addr) bool { return ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) }
-
 func parsePort(text string) (uint16, bool) {
 	port, err := strconv.ParseUint(text, 10, 16)
 	return uint16(port), err == nil && port > 0

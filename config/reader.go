@@ -54,8 +54,9 @@ func describe(n *yaml.Node) string {
 		return "a mapping"
 	case yaml.SequenceNode:
 		return "a list"
+	default:
+		return quote(n.Value)
 	}
-	return quote(n.Value)
 }
 
 // given reports whether there is a value to look at. A key without a value is a

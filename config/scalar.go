@@ -110,12 +110,12 @@ func (r *reader) path(v value, unless string) string {
 // badPath says why a text can't be the path of a file or folder; empty if it can.
 func badPath(text string) string {
 	switch {
+	case strings.ContainsRune(text, 0):
+		return "contains a zero byte"
 	case !filepath.IsAbs(text):
 		return "is not an absolute path"
 	case filepath.Clean(text) == "/":
 		return "is the root of the file system"
-	case strings.ContainsRune(text, 0):
-		return "contains a zero byte"
 	}
 	return ""
 }

@@ -14,10 +14,10 @@ const manual = "../docs/configuration.md"
 
 func TestEveryKeyIsReadAndRefusesAWrongValue(t *testing.T) {
 	for _, k := range keys() {
-		problems := refused(t, k.path, "[[{x: 1}]]")
+		found := refused(t, k.path, "[[{x: 1}]]")
 		path := strings.ReplaceAll(k.path, "[]", "[0]")
-		if !slices.ContainsFunc(problems, func(p Problem) bool { return strings.HasPrefix(p.Message, path) }) {
-			t.Errorf("%s may be a list of lists; the problems are %v", k.path, problems)
+		if !slices.ContainsFunc(found, func(p Problem) bool { return strings.HasPrefix(p.Message, path) }) {
+			t.Errorf("%s may be a list of lists; the problems are %v", k.path, found)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func refused(t *testing.T, path, example string) []Problem {
 	if err == nil {
 		return nil
 	}
-	return err.(*Errors).Problems
+	return problems(t, err)
 }
 
 // rows returns the rows of the manual's tables by the key in the first column.

@@ -46,8 +46,8 @@ func (s source) clamp(at position) position {
 	return at
 }
 
-// before returns the character in front of a place, at the one on it; 0 where there
-// is none.
+// around returns the characters in front of a place and on it; 0 where there is
+// none.
 func (s source) around(at position) (before, on rune) {
 	if at.line < 1 || at.line > len(s.lines) {
 		return 0, 0

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -70,10 +71,8 @@ func (r *reader) scope(v value) string {
 	if !ok {
 		return known[0]
 	}
-	for _, scope := range known {
-		if text == scope {
-			return scope
-		}
+	if slices.Contains(known, text) {
+		return text
 	}
 	hint := "write global, link or host"
 	if scope, ok := nearest(text, known); ok {
@@ -109,36 +108,4 @@ func (r *reader) prefix(v value) netip.Prefix {
 		bits = int(n)
 	}
 	return netip.PrefixFrom(ip, bits)
-}
-
-// badAddressHint guesses what was written in place of an IP address.
-func badAddressHint(text string) string {
-	const form = "write four numbers from 0 to 255 as in 10.11.12.4, or an IPv6 address as in fd00::4"
-	if host, _, ok := strings.Cut(text, "/"); ok {
-		if _, err := netip.ParseAddr(host); err == nil {
-			return fmt.Sprintf("write %s, without a prefix length", host)
-		}
-	}
-	if _, err := netip.ParseAddrPort(text); err == nil {
-		return "write the address without a port"
-	}
-	if strings.ContainsFunc(text, func(c rune) bool { return c >= 'g' && c <= 'z' || c >= 'G' && c <= 'Z' }) {
-		return "write the address itself; names are not looked up, because an election must not wait for DNS"
-	}
-	return form
-}
-
-func badFloating(ip netip.Addr) (problem, hint string) {
-	const floats = "write the address that the clients of the service use"
-	switch {
-	case ip.Is4In6():
-		return fmt.Sprintf("%s is an IPv4 address in IPv6 notation", ip), fmt.Sprintf("write %s", ip.Unmap())
-	case ip.Zone() != "":
-		return fmt.Sprintf("%s names a zone", ip), fmt.Sprintf("write {address: %q, interface: %s}", ip.WithZone(""), ip.Zone())
-	case ip.IsLoopback():
-		return fmt.Sprintf("%s is a loopback address, which every host has", ip), floats
-	case ip.IsUnspecified(), ip.IsMulticast(), isBroadcast(ip):
-		return fmt.Sprintf("%s cannot be the address of one host", ip), floats
-	}
-	return "", ""
 }
