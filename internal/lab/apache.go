@@ -1,10 +1,14 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // apacheConfig is a whole httpd for one host: all its files are in the host's directory, and its page is the host's
@@ -64,19 +68,28 @@ func (h *Host) InstallApache() (notify string, err error) {
 	return h.WriteFile("notify.sh", fmt.Sprintf(notifyScript, h.Dir), 0o755)
 }
 
-// Notified lists the states that the notify script has been called with, oldest first.
-func (h *Host) Notified() ([]string, error) {
-	text, err := os.ReadFile(filepath.Join(h.Dir, "notify.log"))
-	if os.IsNotExist(err) {
-		return nil, nil
-	}
-	var states []string
-	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) >= 4 {
-			states = append(states, fields[3])
+// Notification is one call of the notify script.
+type Notification struct {
+	At    time.Time
+	State string // MASTER, BACKUP, FAULT or STOP
+}
+
+// Notified lists the calls of the notify script, oldest first.
+func (h *Host) Notified() ([]Notification, error) {
+	text, err := h.readFile("notify.log")
+	var calls []Notification
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) < 4 {
+			continue
 		}
+		at, err := unixTime(fields[0])
+		if err != nil {
+			return nil, fmt.Errorf("notify.log of %s: %w", h.Name, err)
+		}
+		calls = append(calls, Notification{At: at, State: fields[3]})
 	}
-	return states, err
+	return calls, err
 }
 
 // InstallCheck writes a health check script that succeeds until [Host.Sicken], and returns its path.
@@ -90,14 +103,43 @@ func (h *Host) Sicken() error {
 	return err
 }
 
+// Failures lists when the check script has failed since the last Cure, oldest first.
+func (h *Host) Failures() ([]time.Time, error) {
+	text, err := h.readFile("failures.log")
+	var failures []time.Time
+	for line := range strings.Lines(text) {
+		at, err := unixTime(strings.TrimSpace(line))
+		if err != nil {
+			return nil, fmt.Errorf("failures.log of %s: %w", h.Name, err)
+		}
+		failures = append(failures, at)
+	}
+	return failures, err
+}
+
 // Cure lets the host's health check succeed again and forgets the failures.
 func (h *Host) Cure() error {
 	for _, name := range []string{"sick", "failures.log"} {
-		if err := os.Remove(filepath.Join(h.Dir, name)); err != nil && !os.IsNotExist(err) {
+		if err := os.Remove(filepath.Join(h.Dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("cure %s: %w", h.Name, err)
 		}
 	}
 	return nil
+}
+
+// unixTime reads what `date +%s.%N` writes.
+func unixTime(text string) (time.Time, error) {
+	seconds, err := strconv.ParseFloat(text, 64)
+	return time.UnixMicro(int64(seconds * 1e6)), err
+}
+
+// readFile reads a file of the host; one that is not there is empty.
+func (h *Host) readFile(name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(h.Dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return string(text), err
 }
 
 // WriteFile writes a file into the host's directory and returns its path.

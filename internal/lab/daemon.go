@@ -13,13 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stopTimeout is how long a daemon may take to end after SIGTERM before it is killed.
-const stopTimeout = 20 * time.Second
+const (
+	startTimeout = 20 * time.Second // until READY=1
+	stopTimeout  = 20 * time.Second // from SIGTERM to SIGKILL
+)
 
 // Service is a daemon as systemd would be told of it; the comments name systemd's words (systemd.service(5)).
 type Service struct {
 	Name       string        // its output goes to <Name>.log in the host's directory
-	Start      []string      // ExecStart, Type=simple
+	Start      []string      // ExecStart
+	Notify     bool          // Type=notify: it is started when it has sent READY=1 (sd_notify(3)); otherwise Type=simple
 	StopPost   []string      // ExecStopPost: runs after each end of the daemon, also of one that was killed; may be empty
 	Restart    bool          // Restart=always
 	RestartSec time.Duration // 0 means systemd's default, 100 ms
@@ -43,7 +46,8 @@ type life struct {
 }
 
 // StartService starts the service and looks after it until Stop or the end of the lab. A reboot of the host ends it at
-// once and starts it anew, as an enabled unit. It returns when the program runs, not when it is ready.
+// once and starts it anew, as an enabled unit. It returns when the service is started; with Notify that takes until the
+// program says that it is ready, and is an error after 20 s.
 func (h *Host) StartService(s Service) (*Daemon, error) {
 	if s.RestartSec == 0 {
 		s.RestartSec = 100 * time.Millisecond
@@ -58,7 +62,16 @@ func (h *Host) StartService(s Service) (*Daemon, error) {
 	return d, nil
 }
 
+// begin starts the supervision and waits until the service is started.
 func (d *Daemon) begin() error {
+	var ready *readiness
+	if d.service.Notify {
+		var err error
+		if ready, err = listenReady(filepath.Join(d.host.Dir, d.service.Name+".notify")); err != nil {
+			return err
+		}
+		defer ready.close()
+	}
 	l := &life{ending: make(chan struct{}), ended: make(chan struct{})}
 	cmd, err := d.exec(l)
 	if err != nil {
@@ -68,6 +81,12 @@ func (d *Daemon) begin() error {
 	d.life = l
 	d.mu.Unlock()
 	go d.supervise(cmd, l)
+	if ready == nil {
+		return nil
+	}
+	if err := ready.wait(l.ended); err != nil {
+		return fmt.Errorf("start %s on %s: %w; its log:\n%s", d.service.Name, d.host.Name, err, d.Log())
+	}
 	return nil
 }
 
@@ -99,6 +118,9 @@ func (d *Daemon) command(args []string) (*exec.Cmd, error) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = d.host.Dir, log, log
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
+	if d.service.Notify {
+		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+filepath.Join(d.host.Dir, d.service.Name+".notify"))
+	}
 	return cmd, nil
 }
 

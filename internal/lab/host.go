@@ -32,6 +32,8 @@ type Host struct {
 	lab *Lab
 	ns  *namespace
 
+	vipd []string // how its commands begin
+
 	mu      sync.Mutex
 	daemons []*Daemon
 }
@@ -130,7 +132,9 @@ func (h *Host) Reboot() error {
 		return fmt.Errorf("reboot %s: %w", h.Name, err)
 	}
 	h.ns.leave()
-	if err := run("ip", "netns", "del", h.ns.name); err != nil {
+	// Pulling the plug first: a namespace and its links live on for a moment after it has lost its name.
+	err := errors.Join(h.lab.wires.unplug(h.Name), run("ip", "netns", "del", h.ns.name))
+	if err != nil {
 		return fmt.Errorf("reboot %s: %w", h.Name, err)
 	}
 	if err := h.powerOn(); err != nil {

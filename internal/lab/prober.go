@@ -156,6 +156,9 @@ func (p *Prober) heard(frame []byte) {
 // Now is the instant on the prober's clock, which its timeline uses.
 func (p *Prober) Now() time.Duration { return time.Since(p.start) }
 
+// At converts an instant to the prober's clock.
+func (p *Prober) At(t time.Time) time.Duration { return t.Sub(p.start.Round(0)) }
+
 // Timeline returns what has been seen so far, from that instant on. The last few ticks may still get answers.
 func (p *Prober) Timeline(from time.Duration) Timeline {
 	first := max(0, int((from+probeInterval-1)/probeInterval))
@@ -166,8 +169,8 @@ func (p *Prober) Timeline(from time.Duration) Timeline {
 	return t
 }
 
-// Settled waits until a host that is wanted (nil: any) has alone answered every round for that long, and returns it.
-// At ctx's end the error says who answered instead.
+// Settled waits until a host that is wanted (nil: any) has alone answered every round for that long, counted from the
+// call, and returns it. At ctx's end the error says who answered instead.
 func (p *Prober) Settled(ctx context.Context, steady time.Duration, wanted func(*Host) bool) (*Host, error) {
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
@@ -176,7 +179,7 @@ func (p *Prober) Settled(ctx context.Context, steady time.Duration, wanted func(
 		now := p.Now() - 2*probeInterval // answers to the newest rounds are still under way
 		t := p.Timeline(now - steady)
 		t = t.Between(t.Start, now)
-		if host := p.only(t); host != nil && t.Start >= began-steady && (wanted == nil || wanted(host)) {
+		if host := p.only(t); host != nil && t.Start >= began && (wanted == nil || wanted(host)) {
 			return host, nil
 		}
 		select {

@@ -40,6 +40,9 @@ func (w *wires) plug(port, namespace, mac string) error {
 		"link set %[1]s master br0 up\n", port, namespace, mac), "ip", "-n", w.ns.name, "-batch", "-")
 }
 
+// unplug removes the port, and eth0 at its other end.
+func (w *wires) unplug(port string) error { return run("ip", "-n", w.ns.name, "link", "del", port) }
+
 // among has faults between hosts concern the host with that port too.
 func (w *wires) among(port string) {
 	w.mu.Lock()

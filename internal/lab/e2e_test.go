@@ -1,0 +1,317 @@
+package lab
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// session is three hosts with vipd, Apache and a check, behind a balancer that somebody reads pages through.
+type session struct {
+	*Lab
+	prober   *Prober
+	balancer *Balancer
+	visitor  *Visitor
+	daemons  map[*Host]*Daemon
+}
+
+func newSession(t *testing.T) *session {
+	t.Helper()
+	binary, err := BuildVipd(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{Lab: newTestLab(t, Config{}), daemons: map[*Host]*Daemon{}}
+	s.prober = startProber(t, s.Lab)
+	s.balancer = s.StartBalancer(BalancerConfig{Interval: 50 * time.Millisecond})
+	s.visitor = s.StartVisitor(20 * time.Millisecond)
+	for _, h := range s.Hosts {
+		s.install(t, h, binary)
+	}
+	return s
+}
+
+// install does what an operator does on one host before the cluster is formed.
+func (s *session) install(t *testing.T, h *Host, binary string) {
+	t.Helper()
+	notify, err := h.InstallApache()
+	if err != nil {
+		t.Fatal(err)
+	}
+	check, err := h.InstallCheck()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := h.StartVipd(VipdConfig{Binary: binary, Notify: notify, Check: check, RestartSec: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.daemons[h] = d
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log of vipd on %s:\n%s", h, d.Log())
+		}
+	})
+}
+
+// types runs a vipd command on the host and checks its exit code. It returns what the command printed.
+func (s *session) types(t *testing.T, h *Host, code int, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	r, err := h.Vipd(ctx, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Code != code {
+		t.Fatalf("%s# vipd %s: exit code %d, want %d\n%s%s", h, strings.Join(args, " "), r.Code, code, r.Stdout, r.Stderr)
+	}
+	return strings.TrimSpace(r.Stdout)
+}
+
+// whole waits until all is well again: all hosts name one leader, it alone answers, and its page is seen.
+func (s *session) whole(t *testing.T) *Host {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	leader, err := s.Agreed(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Longer than detect, so that the quarantine of a daemon that was started anew is over.
+	if _, err := s.prober.Settled(ctx, 700*time.Millisecond, func(h *Host) bool { return h == leader }); err != nil {
+		t.Fatal(err)
+	}
+	pageOf(t, s.prober, s.visitor, leader)
+	return leader
+}
+
+// moves has something happen to the holder, waits until another one answers, and returns that one.
+func (s *session) moves(t *testing.T, happens func(holder *Host) error) *Host {
+	t.Helper()
+	holder := s.whole(t)
+	from := s.prober.Now()
+	if err := happens(holder); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	heir, err := s.prober.Settled(ctx, 100*time.Millisecond, func(h *Host) bool { return h != holder })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(s.prober.Timeline(from).Summary())
+	return heir
+}
+
+func TestOperatorsSession(t *testing.T) {
+	s := newSession(t)
+	t.Run("a cluster forms", s.forms)
+	t.Run("transfer", s.transfers)
+	t.Run("faults", s.survives)
+	t.Run("a failing check", s.failsACheck)
+	t.Run("reboot of the leader", s.reboots)
+	t.Run("no quorum", s.losesQuorum)
+	t.Run("leave and remove", s.shrinks)
+	t.Run("never two", s.neverTwo)
+}
+
+func (s *session) forms(t *testing.T) {
+	vm1, vm2, vm3 := s.Hosts[0], s.Hosts[1], s.Hosts[2]
+	s.types(t, vm1, 3, "leader")
+	if got, want := s.types(t, vm1, 0, "init"), "vipd join 10.11.12.4"; !strings.Contains(got, want) {
+		t.Errorf("init printed %q, want the command for the others, %q", got, want)
+	}
+	s.types(t, vm2, 0, "join", "10.11.12.4")
+	s.types(t, vm3, 0, "join", "10.11.12.5") // any member will do
+	if got, want := s.types(t, vm2, 0, "join", "10.11.12.4"), "already a member"; !strings.Contains(got, want) {
+		t.Errorf("joining again printed %q, want %q", got, want)
+	}
+	for _, h := range s.Hosts {
+		if got := s.types(t, h, 0, "leader"); got != "vm1" {
+			t.Errorf("%s# vipd leader: %q, want vm1", h, got)
+		}
+		status := s.types(t, h, 0, "status")
+		for _, name := range []string{"vm1", "vm2", "vm3", "42.159.241.126"} {
+			if !strings.Contains(status, name) {
+				t.Errorf("%s# vipd status does not mention %s:\n%s", h, name, status)
+			}
+		}
+	}
+	if got := s.whole(t); got != vm1 {
+		t.Errorf("%s holds the address, want vm1", got)
+	}
+}
+
+func (s *session) transfers(t *testing.T) {
+	var from *Host
+	got := s.moves(t, func(holder *Host) error { from = holder; s.types(t, holder, 0, "transfer", "vm3"); return nil })
+	if got.Name != "vm3" {
+		t.Errorf("transfer to vm3 made %s the holder", got)
+	}
+	calls := notified(t, from)
+	told, gone := s.prober.At(calls[len(calls)-1].At), s.prober.Timeline(0).Last(from.Name)
+	if told > gone {
+		t.Errorf("the service was stopped at %v, after the address had gone at %v", told, gone)
+	}
+	if got := s.moves(t, func(*Host) error { s.types(t, s.Hosts[1], 0, "transfer"); return nil }); got.Name == "vm3" {
+		t.Error("transfer to anybody left the address where it was")
+	}
+}
+
+func (s *session) survives(t *testing.T) {
+	nothing := func(*Host) error { return nil }
+	tests := []struct {
+		name           string
+		happens, after func(*Host) error
+	}{
+		{"crash", (*Host).Crash, (*Host).Heal},
+		{"daemon killed", func(h *Host) error { return s.daemons[h].Signal(unix.SIGKILL) }, nothing},
+		{
+			"daemon frozen",
+			func(h *Host) error { return s.daemons[h].Signal(unix.SIGSTOP) },
+			func(h *Host) error { return s.daemons[h].Signal(unix.SIGCONT) },
+		},
+		{"cut off", func(h *Host) error { return h.CutPeers(Both) }, (*Host).Heal},
+		{"deaf", func(h *Host) error { return h.CutPeers(In) }, (*Host).Heal},
+		{"dumb", func(h *Host) error { return h.CutPeers(Out) }, (*Host).Heal},
+		{
+			"daemon stopped",
+			func(h *Host) error { return s.daemons[h].Stop() },
+			func(h *Host) error { return s.daemons[h].Restart() },
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var hit *Host
+			s.moves(t, func(holder *Host) error { hit = holder; return test.happens(holder) })
+			if err := test.after(hit); err != nil {
+				t.Fatal(err)
+			}
+			s.whole(t)
+		})
+	}
+}
+
+func (s *session) failsACheck(t *testing.T) {
+	var sick *Host
+	s.moves(t, func(holder *Host) error { sick = holder; return holder.Sicken() })
+	if got := s.types(t, sick, 0, "status"); !strings.Contains(got, "appsvc") {
+		t.Errorf("status does not name the failing check:\n%s", got)
+	}
+	if err := sick.Cure(); err != nil {
+		t.Fatal(err)
+	}
+	s.whole(t)
+}
+
+// What people try first: httpd runs on the holder; after its reboot the page is still there, from another host, and
+// httpd does not run on the first.
+func (s *session) reboots(t *testing.T) {
+	var rebooted *Host
+	s.moves(t, func(holder *Host) error { rebooted = holder; return holder.Reboot() })
+	leader := s.whole(t)
+	if got := s.balancer.Well(); !slices.Equal(got, []*Host{leader}) {
+		t.Errorf("httpd answers the balancer on %v, want %v alone", got, leader)
+	}
+	if leader == rebooted {
+		t.Errorf("%s holds the address again", rebooted)
+	}
+	if got := s.types(t, rebooted, 0, "leader"); got != leader.Name {
+		t.Errorf("%s# vipd leader: %q, want %s", rebooted, got, leader)
+	}
+}
+
+// A holder without a majority lets go, nobody takes over, and once the majority is back somebody does.
+func (s *session) losesQuorum(t *testing.T) {
+	holder := s.whole(t)
+	others := s.Others(holder)
+	for _, h := range others {
+		if err := s.daemons[h].Signal(unix.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := waitFor(5*time.Second, func() (bool, error) {
+		now := s.prober.Now()
+		return s.prober.Timeline(now-300*time.Millisecond).Longest() > 250*time.Millisecond, nil
+	})
+	if err != nil {
+		t.Errorf("%s still answers without a majority", holder)
+	}
+	s.types(t, holder, 3, "leader")
+	for _, h := range others {
+		if err := s.daemons[h].Signal(unix.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.whole(t)
+}
+
+// leaves has the host leave its cluster, and waits until its daemon is there again, in no cluster.
+func (s *session) leaves(t *testing.T, h *Host) {
+	t.Helper()
+	s.types(t, h, 0, "leave")
+	err := waitFor(5*time.Second, func() (bool, error) {
+		asked, err := h.Vipd(t.Context(), "leader")
+		return asked.Code == 3, err
+	})
+	if err != nil {
+		t.Fatalf("vipd on %s after it has left: %v", h, err)
+	}
+}
+
+func (s *session) shrinks(t *testing.T) {
+	leader := s.whole(t)
+	others := s.Others(leader)
+	s.leaves(t, others[0])
+	s.types(t, others[0], 0, "join", leader.Address.String())
+	s.whole(t)
+	if err := s.daemons[others[1]].Stop(); err != nil {
+		t.Fatal(err)
+	}
+	s.types(t, leader, 0, "remove", others[1].Name)
+	if got := s.types(t, leader, 0, "leader"); got != leader.Name {
+		t.Errorf("after remove the leader is %q, want %s", got, leader)
+	}
+	// The holder itself leaves a cluster of two: the other one goes on alone.
+	s.types(t, leader, 0, "leave")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := s.prober.Settled(ctx, 100*time.Millisecond, func(h *Host) bool { return h == others[0] }); err != nil {
+		t.Error(err)
+	}
+}
+
+// neverTwo judges everything that the prober has seen, and that every script told of a gain ran after the gain.
+func (s *session) neverTwo(t *testing.T) {
+	all := s.prober.Timeline(0)
+	if overlap := all.Overlap(); overlap != 0 {
+		t.Errorf("two hosts answered for %v: %v", overlap, all.Overlaps())
+	}
+	t.Logf("%d ticks, %d left out, %d unclear", len(all.Ticks), all.Missed(), all.Unclear())
+	for _, h := range s.Hosts {
+		calls := notified(t, h)
+		for _, call := range calls {
+			at := s.prober.At(call.At)
+			if call.State == "MASTER" && all.Between(at-2*time.Second, at+5*time.Millisecond).First(h.Name) < 0 {
+				t.Errorf("%s was told MASTER at %v, when it did not hold the address", h, at)
+			}
+		}
+		if !slices.ContainsFunc(calls, func(c Notification) bool { return c.State == "MASTER" }) {
+			t.Errorf("%s was never told MASTER: %v", h, calls)
+		}
+	}
+}
+
+func notified(t *testing.T, h *Host) []Notification {
+	t.Helper()
+	calls, err := h.Notified()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return calls
+}
