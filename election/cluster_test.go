@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap"
@@ -224,7 +223,7 @@ func holder(hosts []*host) *host {
 }
 
 func TestAnIsolatedHolderIsReplacedAtDetectAndNeverOverlaps(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		const detect = 500 * time.Millisecond
 		w, hosts := form(t, 3, detect)
 		old := hosts[0]
