@@ -51,6 +51,9 @@ type Fence struct {
 // It needs Linux 5.8, CAP_BPF and CAP_NET_ADMIN; an error says what is missing. After an error the links that
 // were reached stay fenced and closed; Clear takes that away.
 func Arm(cfg Config) (*Fence, error) {
+	if len(cfg.Addresses) == 0 {
+		return nil, errors.New("arm fence: there are no addresses")
+	}
 	f, err := load(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("arm fence: %w", explainBPF(err))

@@ -81,7 +81,7 @@ func (f *Fence) attached(link netlink.Link, d direction) (ebpf.ProgramID, error)
 			// asked after ours
 		case !ours || bpf.Name != filterName || !bpf.DirectAction:
 			return 0, &hinted{
-				fmt.Errorf("a %s filter (%s) that is not vipd's has priority %d", d, filter.Type(), filter.Attrs().Priority),
+				fmt.Errorf("the %s filter (%s) of priority %d is not vipd's", d, filter.Type(), filter.Attrs().Priority),
 				fmt.Sprintf("give it a greater number, or remove it: tc filter show dev %s %s", link.Attrs().Name, d),
 			}
 		case bpf.Handle == uint32(f.cfg.Instance):

@@ -124,6 +124,9 @@ func assemble(d direction, addrs []netip.Addr, deadline int) asm.Instructions {
 // assembleARP goes by the addresses alone, whatever the operation. Outgoing ARP must not say that we have the address.
 // Incoming ARP must not ask for it, unless the sender has it too: then it is the holder's gratuitous ARP (RFC 5227 §3).
 func assembleARP(d direction, addrs []netip.Addr) asm.Instructions {
+	if !slices.ContainsFunc(addrs, netip.Addr.Is4) {
+		return otherwise("pass")
+	}
 	sender := append(load4("arp_sender", arpSender, "pass"), asm.LoadMem(second, asm.RFP, buffer, asm.Word))
 	if d == egress {
 		return slices.Concat(sender, asm.Instructions{asm.Mov.Reg(first, second)}, match4(addrs, "fenced"), otherwise("pass"))
