@@ -59,6 +59,9 @@ func journalLevel(l zapcore.Level, line zapcore.PrimitiveArrayEncoder) {
 	line.AppendString(fmt.Sprintf("<%d>%s", priority(l), l.CapitalString()))
 }
 
+// errorPriority begins a line of an error for journald.
+const errorPriority = "<3>"
+
 // priority returns the priority of syslog(3) that a level means.
 func priority(l zapcore.Level) int {
 	switch {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/vipd/vipd/config"
@@ -16,16 +17,28 @@ func report(stderr io.Writer, err error) int {
 	if err == nil {
 		return 0
 	}
+	text, code := errorText(err)
+	priority := ""
+	if toJournald(stderr, os.Getenv("JOURNAL_STREAM")) {
+		priority = errorPriority
+	}
+	for line := range strings.Lines(text) {
+		fmt.Fprint(stderr, priority, line)
+	}
+	return code
+}
+
+// errorText returns what a person reads of err, and the exit code.
+func errorText(err error) (string, int) {
 	if _, ok := errors.AsType[*config.Errors](err); ok {
-		fmt.Fprintln(stderr, err) // has a form of its own, of many lines
-		return control.CodeUsage
+		return err.Error() + "\n", control.CodeUsage // has a form of its own, of many lines
 	}
 	e := control.ErrorOf(err)
-	fmt.Fprintf(stderr, "vipd: %s\n", oneLine(e.Message))
+	text := "vipd: " + oneLine(e.Message) + "\n"
 	if hint := hintFor(err, e); hint != "" {
-		fmt.Fprintf(stderr, "hint: %s\n", oneLine(hint))
+		text += "hint: " + oneLine(hint) + "\n"
 	}
-	return e.Code
+	return text, e.Code
 }
 
 // hintFor returns the error's own hint, or the one that most people need who
