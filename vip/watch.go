@@ -80,7 +80,8 @@ func addressKey(data []byte) string {
 	if len(data) < unix.SizeofIfAddrmsg {
 		return ""
 	}
-	attributes, err := nl.ParseRouteAttr(data[unix.SizeofIfAddrmsg:])
+	padded := append(data[unix.SizeofIfAddrmsg:len(data):len(data)], 0, 0, 0) // it trusts that attributes end at a multiple of 4
+	attributes, err := nl.ParseRouteAttr(padded)
 	if err != nil {
 		return ""
 	}

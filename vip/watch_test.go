@@ -1,0 +1,135 @@
+package vip
+
+import (
+	"context"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// watching runs Watch on the host until the test ends, and waits until it watches.
+func (h *host) watching() <-chan struct{} {
+	h.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	changed := make(chan struct{}, 1)
+	var done sync.WaitGroup
+	done.Go(func() {
+		h.in(func() {
+			if err := Watch(ctx, changed); err != nil {
+				h.t.Errorf("watch: %v", err)
+			}
+		})
+	})
+	h.t.Cleanup(func() {
+		cancel()
+		done.Wait()
+	})
+	<-changed
+	return changed
+}
+
+// calm waits until the kernel has told everything about a link that was just set up.
+func calm(changed <-chan struct{}) {
+	for {
+		select {
+		case <-changed:
+		case <-time.After(200 * time.Millisecond):
+			return
+		}
+	}
+}
+
+func TestWatchTellsWhatOthersChange(t *testing.T) {
+	cfg := testConfig(float4, float6)
+	for _, c := range []struct {
+		name    string
+		prepare func(*host, *netlink.Link)
+		change  func(*testing.T, netlink.Link) error
+	}{
+		{"address removed", nil, func(t *testing.T, l netlink.Link) error { return NewBinder(cfg).Release() }},
+		{"foreign address added", nil, func(t *testing.T, l netlink.Link) error {
+			return netlink.AddrAdd(l, &netlink.Addr{IPNet: netlink.NewIPNet([]byte{192, 0, 2, 77})})
+		}},
+		{"link down", nil, func(t *testing.T, l netlink.Link) error { return netlink.LinkSetDown(l) }},
+		{"link removed", nil, func(t *testing.T, l netlink.Link) error { return netlink.LinkDel(l) }},
+		{"link added", nil, func(t *testing.T, l netlink.Link) error {
+			return netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}})
+		}},
+		{"filter removed", nil, func(t *testing.T, l netlink.Link) error { return removeFilters(cfg.Instance) }},
+		{"clsact removed", nil, func(t *testing.T, l netlink.Link) error { return netlink.QdiscDel(clsact(l)) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, _ := neighbours(t)
+			a.arm(cfg)
+			a.bind(cfg)
+			changed := a.watching()
+			calm(changed)
+			a.in(func() { must(t, c.change(t, a.link("eth0"))) })
+			select {
+			case <-changed:
+			case <-time.After(10 * time.Second):
+				t.Error("nothing was told")
+			}
+		})
+	}
+}
+
+// TestWatchIsSilentAboutRenewals is so that the daemon does not answer itself for ever.
+func TestWatchIsSilentAboutRenewals(t *testing.T) {
+	a, _ := neighbours(t)
+	cfg := testConfig(float4, float6)
+	f := a.arm(cfg)
+	a.bind(cfg)
+	changed := a.watching()
+	a.bind(cfg) // Watch has not seen these addresses before
+	calm(changed)
+	for range 10 {
+		a.bind(cfg)
+		must(t, a.check(f))
+	}
+	// What the kernel tells comes in order, so the next change is the first that may be heard of.
+	select {
+	case <-changed:
+		t.Error("a renewal was told")
+	case <-time.After(200 * time.Millisecond):
+	}
+}
+
+// TestWatchSurvivesAnOverrun changes more than the kernel keeps for a reader that does not read.
+func TestWatchSurvivesAnOverrun(t *testing.T) {
+	a, _ := neighbours(t)
+	changed := a.watching()
+	a.in(func() {
+		for i := range 3000 {
+			addr := &netlink.Addr{IPNet: netlink.NewIPNet([]byte{10, 0, byte(i >> 8), byte(i)})}
+			must(t, netlink.AddrAdd(a.link("eth0"), addr))
+		}
+	})
+	calm(changed)
+	a.in(func() { must(t, netlink.LinkSetDown(a.link("eth0"))) })
+	select {
+	case <-changed:
+	case <-time.After(10 * time.Second):
+		t.Error("nothing was told after the overrun")
+	}
+}
+
+func FuzzIsChange(f *testing.F) {
+	f.Add(uint16(unix.RTM_NEWADDR), []byte{})
+	f.Add(uint16(unix.RTM_NEWADDR), []byte{2, 32, 0, 0, 1, 0, 0, 0, 8, 0, 2, 0, 192, 0, 2, 100})
+	f.Add(uint16(unix.RTM_DELADDR), []byte{2, 32, 0, 0, 1, 0, 0, 0, 5, 0, 2, 0, 192})
+	f.Fuzz(func(t *testing.T, kind uint16, data []byte) {
+		known := make(map[string]bool)
+		message := syscall.NetlinkMessage{Header: syscall.NlMsghdr{Type: kind}, Data: data}
+		if !isChange(message, known) {
+			t.Error("what is seen for the first time is a change")
+		}
+		if got, want := isChange(message, known), kind != unix.RTM_NEWADDR; got != want {
+			t.Errorf("change when seen again: %t, want %t", got, want)
+		}
+	})
+}
