@@ -43,13 +43,19 @@ func TestAnnouncementsOnTheWire(t *testing.T) {
 		got  []byte
 		want string
 	}{
-		{"ARP request", gratuitousARP(arpRequest, mac, netip.MustParseAddr("192.0.2.100")),
-			"0001 0800 06 04 0001 020000000009 c0000264 000000000000 c0000264"},
-		{"ARP reply", gratuitousARP(arpReply, mac, netip.MustParseAddr("192.0.2.100")),
-			"0001 0800 06 04 0002 020000000009 c0000264 020000000009 c0000264"},
-		{"neighbour advertisement", unsolicitedNA(mac, netip.MustParseAddr("2001:db8::100")),
+		{
+			"ARP request", gratuitousARP(arpRequest, mac, netip.MustParseAddr("192.0.2.100")),
+			"0001 0800 06 04 0001 020000000009 c0000264 000000000000 c0000264",
+		},
+		{
+			"ARP reply", gratuitousARP(arpReply, mac, netip.MustParseAddr("192.0.2.100")),
+			"0001 0800 06 04 0002 020000000009 c0000264 020000000009 c0000264",
+		},
+		{
+			"neighbour advertisement", unsolicitedNA(mac, netip.MustParseAddr("2001:db8::100")),
 			"60000000 0020 3a ff 20010db8000000000000000000000100 ff020000000000000000000000000001" +
-				" 88 00 f724 20000000 20010db8000000000000000000000100 02 01 020000000009"},
+				" 88 00 f724 20000000 20010db8000000000000000000000100 02 01 020000000009",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var want []byte

@@ -39,22 +39,46 @@ func TestBindShowsAsConfigured(t *testing.T) {
 		addr Address
 		want string
 	}{
-		{"host prefix", Address{Prefix: netip.MustParsePrefix("192.0.2.100/32"), Interface: "eth0"},
-			"eth0 inet 192.0.2.100/32 scope global dynamic noprefixroute eth0 valid_lft 5sec preferred_lft 5sec"},
-		{"shorter prefix, as a secondary address", Address{Prefix: netip.MustParsePrefix("192.0.2.100/24"), Interface: "eth0"},
-			"eth0 inet 192.0.2.100/24 brd 192.0.2.255 scope global secondary dynamic eth0 valid_lft 5sec preferred_lft 5sec"},
-		{"label", Address{Prefix: netip.MustParsePrefix("192.0.2.100/32"), Interface: "eth0", Label: "eth0:web"},
-			"eth0 inet 192.0.2.100/32 scope global dynamic noprefixroute eth0:web valid_lft 5sec preferred_lft 5sec"},
-		{"scope link", Address{Prefix: netip.MustParsePrefix("192.0.2.100/32"), Interface: "eth0", Scope: "link"},
-			"eth0 inet 192.0.2.100/32 scope link dynamic noprefixroute eth0 valid_lft 5sec preferred_lft 5sec"},
-		{"lo", Address{Prefix: netip.MustParsePrefix("192.0.2.100/32"), Interface: "lo"},
-			"lo inet 192.0.2.100/32 scope global dynamic noprefixroute lo valid_lft 5sec preferred_lft 5sec"},
-		{"scope host on lo", Address{Prefix: netip.MustParsePrefix("192.0.2.100/32"), Interface: "lo", Scope: "host"},
-			"lo inet 192.0.2.100/32 scope host dynamic noprefixroute lo valid_lft 5sec preferred_lft 5sec"},
-		{"IPv6", Address{Prefix: netip.MustParsePrefix("2001:db8::100/128"), Interface: "eth0"},
-			"eth0 inet6 2001:db8::100/128 scope global nodad deprecated dynamic noprefixroute valid_lft 5sec preferred_lft 0sec"},
-		{"IPv6 with a shorter prefix", Address{Prefix: netip.MustParsePrefix("2001:db8::100/64"), Interface: "eth0"},
-			"eth0 inet6 2001:db8::100/64 scope global nodad deprecated dynamic valid_lft 5sec preferred_lft 0sec"},
+		{
+			"host prefix",
+			Address{Prefix: netip.MustParsePrefix("192.0.2.100/32"), Interface: "eth0"},
+			"eth0 inet 192.0.2.100/32 scope global dynamic noprefixroute eth0 valid_lft 5sec preferred_lft 5sec",
+		},
+		{
+			"shorter prefix, as a secondary address",
+			Address{Prefix: netip.MustParsePrefix("192.0.2.100/24"), Interface: "eth0"},
+			"eth0 inet 192.0.2.100/24 brd 192.0.2.255 scope global secondary dynamic eth0 valid_lft 5sec preferred_lft 5sec",
+		},
+		{
+			"label",
+			Address{Prefix: netip.MustParsePrefix("192.0.2.100/32"), Interface: "eth0", Label: "eth0:web"},
+			"eth0 inet 192.0.2.100/32 scope global dynamic noprefixroute eth0:web valid_lft 5sec preferred_lft 5sec",
+		},
+		{
+			"scope link",
+			Address{Prefix: netip.MustParsePrefix("192.0.2.100/32"), Interface: "eth0", Scope: "link"},
+			"eth0 inet 192.0.2.100/32 scope link dynamic noprefixroute eth0 valid_lft 5sec preferred_lft 5sec",
+		},
+		{
+			"lo",
+			Address{Prefix: netip.MustParsePrefix("192.0.2.100/32"), Interface: "lo"},
+			"lo inet 192.0.2.100/32 scope global dynamic noprefixroute lo valid_lft 5sec preferred_lft 5sec",
+		},
+		{
+			"scope host on lo",
+			Address{Prefix: netip.MustParsePrefix("192.0.2.100/32"), Interface: "lo", Scope: "host"},
+			"lo inet 192.0.2.100/32 scope host dynamic noprefixroute lo valid_lft 5sec preferred_lft 5sec",
+		},
+		{
+			"IPv6",
+			Address{Prefix: netip.MustParsePrefix("2001:db8::100/128"), Interface: "eth0"},
+			"eth0 inet6 2001:db8::100/128 scope global nodad deprecated dynamic noprefixroute valid_lft 5sec preferred_lft 0sec",
+		},
+		{
+			"IPv6 with a shorter prefix",
+			Address{Prefix: netip.MustParsePrefix("2001:db8::100/64"), Interface: "eth0"},
+			"eth0 inet6 2001:db8::100/64 scope global nodad deprecated dynamic valid_lft 5sec preferred_lft 0sec",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a, _ := neighbours(t)
@@ -192,18 +216,32 @@ func TestBindSaysWhyItCannot(t *testing.T) {
 		prepare    func(*host)
 		want, hint string
 	}{
-		{"no such link", address("192.0.2.100/32", "eth7"), time.Second, func(*host) {},
-			"bind 192.0.2.100/32 on eth7: this host has no such link", "`ip link`"},
-		{"link down", address("192.0.2.100/32", "eth0"), time.Second, func(h *host) { h.in(func() { must(h.t, netlink.LinkSetDown(h.link("eth0"))) }) },
-			"bind 192.0.2.100/32 on eth0: the link is down", "ip link set eth0 up"},
-		{"IPv6 off", address("2001:db8::100/128", "eth0"), time.Second, func(h *host) { h.sysctl("ipv6/conf/eth0/disable_ipv6", "1") },
-			"bind 2001:db8::100/128 on eth0: permission denied", "net.ipv6.conf.eth0.disable_ipv6=0"},
-		{"scope of that name", Address{Prefix: netip.MustParsePrefix("192.0.2.100/32"), Interface: "eth0", Scope: "site"}, time.Second, func(*host) {},
-			`bind 192.0.2.100/32 on eth0: scope "site" is not one of global, link, host`, ""},
-		{"no time", address("192.0.2.100/32", "eth0"), 0, func(*host) {},
-			"bind for 0s: the lifetime must be positive", ""},
-		{"negative time", address("192.0.2.100/32", "eth0"), -time.Second, func(*host) {},
-			"bind for -1s: the lifetime must be positive", ""},
+		{
+			"no such link", address("192.0.2.100/32", "eth7"), time.Second, func(*host) {},
+			"bind 192.0.2.100/32 on eth7: this host has no such link", "`ip link`",
+		},
+		{
+			"link down", address("192.0.2.100/32", "eth0"), time.Second, func(h *host) { h.in(func() { must(h.t, netlink.LinkSetDown(h.link("eth0"))) }) },
+			"bind 192.0.2.100/32 on eth0: the link is down", "ip link set eth0 up",
+		},
+		{
+			"IPv6 off", address("2001:db8::100/128", "eth0"), time.Second, func(h *host) { h.sysctl("ipv6/conf/eth0/disable_ipv6", "1") },
+			"bind 2001:db8::100/128 on eth0: permission denied", "net.ipv6.conf.eth0.disable_ipv6=0",
+		},
+		{
+			"scope of that name",
+			Address{Prefix: netip.MustParsePrefix("192.0.2.100/32"), Interface: "eth0", Scope: "site"},
+			time.Second, func(*host) {},
+			`bind 192.0.2.100/32 on eth0: scope "site" is not one of global, link, host`, "",
+		},
+		{
+			"no time", address("192.0.2.100/32", "eth0"), 0, func(*host) {},
+			"bind for 0s: the lifetime must be positive", "",
+		},
+		{
+			"negative time", address("192.0.2.100/32", "eth0"), -time.Second, func(*host) {},
+			"bind for -1s: the lifetime must be positive", "",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a, _ := neighbours(t)

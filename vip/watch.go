@@ -1,8 +1,8 @@
 package vip
 
 import (
-	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"syscall"
@@ -75,23 +75,22 @@ func isChange(m syscall.NetlinkMessage, known map[string]bool) bool {
 	return true
 }
 
-// addressKey tells addresses apart. A message that can't be read has the empty key.
-func addressKey(data []byte) string {
-	if len(data) < unix.SizeofIfAddrmsg {
+// addressKey is what tells addresses apart in the message about one: prefix length, link, and the values of IFA_ADDRESS
+// and IFA_LOCAL (struct ifaddrmsg, then attributes: rtnetlink(7)). It stops where the message makes no sense.
+func addressKey(message []byte) string {
+	if len(message) < unix.SizeofIfAddrmsg {
 		return ""
 	}
-	padded := append(data[unix.SizeofIfAddrmsg:len(data):len(data)], 0, 0, 0) // it trusts that attributes end at a multiple of 4
-	attributes, err := nl.ParseRouteAttr(padded)
-	if err != nil {
-		return ""
-	}
-	header := nl.DeserializeIfAddrmsg(data)
-	key := bytes.NewBuffer([]byte{header.Prefixlen})
-	fmt.Fprint(key, header.Index)
-	for _, a := range attributes {
-		if a.Attr.Type == unix.IFA_LOCAL || a.Attr.Type == unix.IFA_ADDRESS {
-			key.Write(a.Value)
+	key := append([]byte{message[1]}, message[4:8]...)
+	for rest := message[unix.SizeofIfAddrmsg:]; len(rest) >= unix.SizeofRtAttr; {
+		size, kind := int(binary.NativeEndian.Uint16(rest)), binary.NativeEndian.Uint16(rest[2:])
+		if size < unix.SizeofRtAttr || size > len(rest) {
+			break
 		}
+		if kind == unix.IFA_ADDRESS || kind == unix.IFA_LOCAL {
+			key = append(key, rest[unix.SizeofRtAttr:size]...)
+		}
+		rest = rest[min((size+3)&^3, len(rest)):] // padded to a multiple of 4
 	}
-	return key.String()
+	return string(key)
 }
