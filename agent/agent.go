@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -92,7 +91,7 @@ func (a *Agent) Transfer(ctx context.Context, target, reason string) (string, er
 	select {
 	case a.asks <- q:
 	case <-a.done:
-		return "", errStopped
+		return "", errStopping
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}
@@ -100,13 +99,11 @@ func (a *Agent) Transfer(ctx context.Context, target, reason string) (string, er
 	case r := <-q.reply:
 		return r.To, r.Err
 	case <-a.done:
-		return "", errStopped
+		return "", errStopping
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}
 }
-
-var errStopped = errors.New("vipd is stopping")
 
 // Run works until it has been told [StopAsked] and has let go of everything: the
 // service stopped, the addresses gone, the lease handed over. It removes what an

@@ -36,6 +36,7 @@ type State struct {
 	Armed    bool   // the fence is in force
 	Unarmed  string // why it is not
 	Bound    bool   // an address may be on this host: true until it was seen to be gone
+	AllBound bool   // all of them are, and were put there under a lease
 	Stopping bool
 
 	Role       Role      // of the last hook begun; empty before the first
@@ -77,8 +78,9 @@ type Request struct {
 // Leaving is a hand-over under way, from the decision until another leads.
 type Leaving struct {
 	To      *election.Member // nil: nobody to hand over to, this host only stops
-	Request int              // the operator's request that it answers; 0 if none
-	Role    Role             // of the hook that stops the service
+	Reason  string
+	Request int  // the operator's request that it answers; 0 if none
+	Role    Role // of the hook that stops the service
 	Stage   Stage
 }
 

@@ -42,7 +42,7 @@ func (d *decision) note(e Event) {
 	case Bound:
 		d.noteBound(e)
 	case Unbound:
-		d.Bound, d.UnbindErr = e.Err != "", e.Err
+		d.Bound, d.AllBound, d.UnbindErr, d.BindErr = e.Err != "", false, e.Err, ""
 	case HookDone:
 		d.noteHook(e)
 	case Found:
@@ -60,13 +60,10 @@ func (d *decision) note(e Event) {
 	}
 }
 
-// noteLease takes in the lease. One of another term is another lease: what hung on
-// the old one is undone first.
+// noteLease takes in the lease. One of another term finds the addresses where the
+// last one left them, behind a fence that was closed in between; hold runs the
+// MASTER hook anew.
 func (d *decision) noteLease(e LeaseChanged) {
-	if d.Held && e.Held && e.Term != d.Term {
-		d.Held = false
-		d.reconcile()
-	}
 	if e.Leading != d.Leading || e.Term != d.Term {
 		d.Alone = false
 	}
@@ -74,7 +71,7 @@ func (d *decision) noteLease(e LeaseChanged) {
 }
 
 func (d *decision) noteBound(e Bound) {
-	d.Bound, d.BindErr, d.UnbindErr = true, e.Err, "" // perhaps only some of them, if it failed
+	d.Bound, d.AllBound, d.BindErr, d.UnbindErr = true, e.Err == "", e.Err, ""
 	if e.Err != "" {
 		d.holdDown("the addresses can't be bound: " + e.Err)
 	}
@@ -118,9 +115,9 @@ func (d *decision) noteFound(e Found) {
 // leave begins a hand-over; to is nil if this host merely stops. The service is
 // stopped by the hook of the role that comes next.
 func (d *decision) leave(to *election.Member, asked *Request) {
-	d.Leaving = &Leaving{To: to, Role: d.roleWithoutLease()}
+	d.Leaving = &Leaving{To: to, Role: d.roleWithoutLease(), Reason: d.reasonToLeave()}
 	if asked != nil {
-		d.Leaving.Request = asked.ID
+		d.Leaving.Request, d.Leaving.Reason = asked.ID, asked.Reason
 	}
 	if d.Asked != nil {
 		d.do(Reply{Request: d.Asked.ID, Err: errHandingOver})
@@ -140,7 +137,7 @@ func (d *decision) noteDrift(e Drifted) {
 	switch {
 	case !d.mayHold():
 		d.do(Unbind{})
-	case e.Missing && d.Bound && d.Leaving == nil:
+	case e.Missing && d.AllBound && d.Leaving == nil:
 		d.do(Bind{})
 		d.do(Announce{})
 	}
@@ -205,6 +202,7 @@ func (d *decision) reconcile() {
 
 var (
 	errHandingOver = errors.New("a hand-over is under way already")
+	errStopping    = errors.New("vipd is stopping")
 	errLost        = errors.New("the lead was lost before the hand-over was done")
 )
 
@@ -252,17 +250,22 @@ func (d *decision) mustLeave() bool {
 // seekSuccessor asks the election for a successor; after a refusal not again
 // before the next tick or a change of circumstances.
 func (d *decision) seekSuccessor() {
-	find := FindSuccessor{Reason: d.fitness().Reason}
-	switch {
-	case d.Asking, d.Alone && d.Asked == nil:
+	if d.Asking || d.Alone && d.Asked == nil {
 		return
-	case d.Asked != nil:
-		find = FindSuccessor{Request: d.Asked.ID, Target: d.Asked.Target, Reason: d.Asked.Reason}
-	case d.Stopping:
-		find.Reason = "the holder was stopped"
 	}
 	d.Asking = true
-	d.do(find)
+	if d.Asked != nil {
+		d.do(FindSuccessor{Request: d.Asked.ID, Target: d.Asked.Target, Reason: d.Asked.Reason})
+	} else {
+		d.do(FindSuccessor{Reason: d.reasonToLeave()})
+	}
+}
+
+func (d *decision) reasonToLeave() string {
+	if d.Stopping {
+		return "the holder was stopped"
+	}
+	return d.fitness().Reason
 }
 
 // hold binds the addresses and has the service started, or lets go if it may not
@@ -271,13 +274,15 @@ func (d *decision) hold() {
 	switch {
 	case !d.mayHold():
 		d.letGo()
-	case d.Bound && d.BindErr == "" && !d.Stopping:
+	case d.Stopping:
+		// about to leave: nothing new is begun
+	case d.AllBound:
 		if d.WantedTerm != d.Term {
 			d.AnnounceUntil = d.now.Add(announceFor)
 			d.do(Announce{})
 		}
 		d.want(Master, d.Term)
-	case !d.Bound && !d.Stopping && (d.fitness().Degree == election.Ready || d.Alone):
+	case d.BindErr == "" && (d.fitness().Degree == election.Ready || d.Alone):
 		d.do(Bind{})
 	}
 }
@@ -325,6 +330,10 @@ func (d *decision) unbind() {
 }
 
 func (d *decision) exit() {
+	if d.Asked != nil {
+		d.do(Reply{Request: d.Asked.ID, Err: errStopping})
+		d.Asked = nil
+	}
 	d.Exited = true
 	d.do(Exit{})
 }
@@ -337,8 +346,8 @@ func (d *decision) roleWithoutLease() Role {
 		return Stop
 	case d.fitness().Degree == election.Ready:
 		return Backup
-	case !d.Known && d.Armed:
-		return d.Role
+	case !d.Known && d.Armed && d.Role == "":
+		return "" // nothing to say yet
 	}
 	return Fault
 }
@@ -358,9 +367,22 @@ func (d *decision) startHook() {
 		return
 	}
 	d.Previous, d.Role, d.RoleTerm, d.Since, d.Running = d.Role, d.Wanted, d.WantedTerm, d.now, true
-	reason := d.fitness().Reason
-	if d.Leaving != nil {
-		reason = "handing over"
+	d.do(RunHook{Role: d.Role, Previous: d.Previous, Term: d.Term, Reason: d.reason()})
+}
+
+// reason says why the role is what it is, for the hooks and the log.
+func (d *decision) reason() string {
+	switch {
+	case d.Leaving != nil:
+		return d.Leaving.Reason
+	case d.fitness().Reason != "":
+		return d.fitness().Reason
+	case d.Role == Master:
+		return "the lease was gained"
+	case d.Previous == Master:
+		return "the lease was lost"
+	case d.Previous == Fault:
+		return "well again"
 	}
-	d.do(RunHook{Role: d.Role, Previous: d.Previous, Term: d.Term, Reason: reason})
+	return "started"
 }

@@ -96,7 +96,15 @@ func (n *Node) Join(ctx context.Context, peer string) (already bool, err error) 
 		return false, err
 	}
 	me := n.reported()
-	return false, n.callLeader(ctx, peer, pathJoin, me, nil)
+	if err := n.callLeader(ctx, peer, pathJoin, me, nil); err != nil {
+		return false, err
+	}
+	for !slices.Contains(n.view.voters(), n.rules.self) {
+		if !pause(ctx, 10*time.Millisecond) {
+			return false, fmt.Errorf("wait to be told of the vote: %w", context.Cause(ctx))
+		}
+	}
+	return false, nil
 }
 
 // change runs one change of membership at a time, none within T of the last one.
@@ -187,7 +195,8 @@ func (n *Node) reachable(id raft.ServerID) bool {
 	return id == n.rules.self || n.cfg.Now().Sub(n.rules.lastAcked(id)) < n.cfg.Detect
 }
 
-// Remove takes a member, given by name, out of the cluster. Asked on any member.
+// Remove takes a member, given by name or id, out of the cluster; any member may be
+// asked.
 func (n *Node) Remove(ctx context.Context, name string) error {
 	return n.callLeader(ctx, "", pathRemove, name, nil)
 }

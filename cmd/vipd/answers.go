@@ -26,7 +26,11 @@ func (a answers) Init(ctx context.Context) (control.Formed, error) {
 	if a.cfg.Node.Address.Port() == election.DefaultPort {
 		peer = a.cfg.Node.Address.Addr().String()
 	}
-	return control.Formed{Cluster: a.node.Status().Cluster, Node: a.cfg.Node.Name, JoinCommand: "vipd join " + peer, Already: already}, nil
+	command := "vipd join " + peer
+	if a.cfg.File != defaultConfig {
+		command += " --config " + a.cfg.File
+	}
+	return control.Formed{Cluster: a.node.Status().Cluster, Node: a.cfg.Node.Name, JoinCommand: command, Already: already}, nil
 }
 
 // Join makes this host a member.

@@ -59,7 +59,7 @@ func runMember(ctx context.Context, cfg *config.Config, socket *control.Socket, 
 	if err := s.kernel.Release(); err != nil {
 		return fmt.Errorf("remove what an earlier run left: %w", err)
 	}
-	if err := s.open(); err != nil {
+	if err := s.open(ctx); err != nil {
 		return err
 	}
 	err := s.serve(ctx, socket)
@@ -67,8 +67,8 @@ func runMember(ctx context.Context, cfg *config.Config, socket *control.Socket, 
 }
 
 // open joins the parts.
-func (s *server) open() error {
-	listener, err := net.Listen("tcp", s.cfg.Node.Address.String())
+func (s *server) open(ctx context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Node.Address.String())
 	if err != nil {
 		return fmt.Errorf("listen for the other hosts on node.address: %w", err)
 	}
