@@ -25,10 +25,12 @@ func (h *Host) StartKeepalived(cfg KeepalivedConfig) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
+	// keepalived takes the pid files of one that was killed for a running one as long as nobody has reaped that process.
+	pid, vrrp := h.Dir+"/keepalived.pid", h.Dir+"/keepalived.vrrp.pid"
 	return h.StartService(Service{
 		Name: "keepalived",
-		Start: []string{"keepalived", "--dont-fork", "--log-console", "--log-detail", "--vrrp", "--use-file", conf,
-			"--pid", h.Dir + "/keepalived.pid", "--vrrp_pid", h.Dir + "/keepalived.vrrp.pid"},
+		Start: []string{"/bin/sh", "-c", `rm -f "$1" "$2"; exec keepalived --dont-fork --log-console --log-detail --vrrp ` +
+			`--pid "$1" --vrrp_pid "$2" --use-file "$3"`, "keepalived", pid, vrrp, conf},
 	})
 }
 

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"slices"
+	"time"
+)
+
+// column is all that was measured of one contestant.
+type column struct {
+	Name   string             `json:"name"`
+	Detail string             `json:"detail"`
+	Detect time.Duration      `json:"detect_ns"`
+	Trials map[string][]trial `json:"trials"` // by scenario
+	Failed []string           `json:"failed"` // trials that did not come to an end, and why
+	Spree  *spree             `json:"random,omitempty"`
+	Idle   *idleness          `json:"idle,omitempty"`
+}
+
+// summary is what the table says of a scenario's trials.
+type summary struct {
+	runs             int
+	median, p95, max time.Duration
+	overlap          time.Duration // the longest of all trials
+	overlaps         int           // trials with an overlap
+	moved            int
+	unclear          int
+}
+
+func summarise(trials []trial, of func(trial) time.Duration) summary {
+	var lengths []time.Duration
+	s := summary{runs: len(trials)}
+	for _, t := range trials {
+		lengths = append(lengths, of(t))
+		s.overlap = max(s.overlap, t.Overlap)
+		s.unclear += t.Unclear
+		if t.Overlap > 0 {
+			s.overlaps++
+		}
+		if t.Moved {
+			s.moved++
+		}
+	}
+	slices.Sort(lengths)
+	s.median, s.p95, s.max = quantile(lengths, 0.5), quantile(lengths, 0.95), quantile(lengths, 1)
+	return s
+}
+
+// quantile is the smallest value that at least that share of the values does not exceed (nearest rank).
+func quantile(sorted []time.Duration, share float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	rank := int(share*float64(len(sorted)) + 0.999999)
+	return sorted[min(max(rank, 1), len(sorted))-1]
+}
+
+func outage(t trial) time.Duration { return t.Outage }
+func after(t trial) time.Duration  { return t.After }
+
+// overlapped reports whether two hosts answered at any time.
+func (c column) overlapped() bool {
+	for _, trials := range c.Trials {
+		if summarise(trials, outage).overlap > 0 {
+			return true
+		}
+	}
+	return c.Spree != nil && c.Spree.Overlap > 0
+}
