@@ -84,14 +84,11 @@ func (m *Monitor) repeat(ctx context.Context, index int, c Check, outcomes chan<
 	for {
 		began := time.Now()
 		output, err := r.run(ctx)
-		if ctx.Err() != nil {
-			return // what was killed because of this says nothing about the service
-		}
 		now := time.Now()
 		select {
 		case outcomes <- outcome{check: index, ended: now, took: now.Sub(began), output: output, err: err}:
 		case <-ctx.Done():
-			return
+			return // nobody takes it any more: a run that was killed because of this says nothing about the service
 		}
 		select {
 		case <-ticks.C:

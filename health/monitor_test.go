@@ -17,7 +17,8 @@ import (
 type behaviour struct {
 	takes time.Duration
 	fails bool
-	deaf  bool // its process can't be killed
+	deaf  bool          // its process can't be killed
+	dies  time.Duration // how long it takes to die
 }
 
 // scripts is a working model of the operator's scripts.
@@ -60,6 +61,7 @@ func (s *scripts) live(p *process, name string, b behaviour, killed <-chan struc
 		if b.deaf {
 			<-end
 		}
+		<-time.After(b.dies)
 	}
 	if b.fails {
 		p.err = errors.New("exit status 1")
@@ -237,9 +239,9 @@ func TestChecksRunAtTheirIntervalAndNeverOverlap(t *testing.T) {
 	})
 }
 
-func TestRunKillsItsChecksBeforeItReturnsAndDoesNotBlameThem(t *testing.T) {
+func TestRunReturnsWhenItsChecksAreGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newScripts(map[string]behaviour{"web": {takes: 400 * time.Millisecond}})
+		s := newScripts(map[string]behaviour{"web": {takes: time.Hour, dies: 50 * time.Millisecond}})
 		m := NewMonitor([]Check{check("web")}, zap.NewNop())
 		m.starter = s.start
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -247,11 +249,31 @@ func TestRunKillsItsChecksBeforeItReturnsAndDoesNotBlameThem(t *testing.T) {
 		if err := m.Run(ctx, s.report); err != nil {
 			t.Error(err)
 		}
-		if s.running["web"] != 0 {
-			t.Error("the check still runs")
-		}
-		if v := m.Verdict(); v.Known {
-			t.Errorf("the killed run was judged: %+v", v)
+		if took := time.Since(s.began); took != 150*time.Millisecond {
+			t.Errorf("returned after %v", took)
 		}
 	})
+}
+
+func TestACheckThatIsKilledBecauseRunEndsIsNotJudged(t *testing.T) {
+	for range 20 { // which of two events is seen first is chance
+		synctest.Test(t, func(t *testing.T) {
+			s := newScripts(map[string]behaviour{"slow": {takes: 400 * time.Millisecond, fails: true}})
+			m := NewMonitor([]Check{check("quick"), check("slow")}, zap.NewNop())
+			m.starter = s.start
+			ctx, cancel := context.WithCancel(t.Context())
+			report := func(v Verdict) {
+				if v.Checks[0].Known {
+					cancel()
+					time.Sleep(time.Second) // the end of the slow check comes meanwhile
+				}
+			}
+			if err := m.Run(ctx, report); err != nil {
+				t.Error(err)
+			}
+			if r := m.Verdict().Checks[1]; r.Known {
+				t.Errorf("judged: %+v", r)
+			}
+		})
+	}
 }

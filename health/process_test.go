@@ -1,7 +1,9 @@
 package health
 
 import (
+	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -58,14 +60,9 @@ func TestTheTimeoutKillsTheWholeGroup(t *testing.T) {
 	if err == nil || err.Error() != "still running after 300ms, killed" || output != "begun" {
 		t.Errorf("got %q, %v", output, err)
 	}
-	deadline := time.After(20 * time.Second)
-	for running(t, dir+"/script") || running(t, dir+"/child") {
-		select {
-		case <-deadline:
-			t.Fatal("script or child still run")
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
+	waitUntil(t, "script and child are gone", func() bool {
+		return !running(t, dir+"/script") && !running(t, dir+"/child")
+	})
 }
 
 func TestAChildInAnotherSessionDoesNotDelayTheTimeout(t *testing.T) {
@@ -80,6 +77,31 @@ func TestAChildInAnotherSessionDoesNotDelayTheTimeout(t *testing.T) {
 		t.Errorf("took %v", took)
 	}
 	_ = syscall.Kill(atoi(t, pid), syscall.SIGKILL)
+}
+
+// TestMain is a vipd that runs a check, when it is called as one by the test below.
+func TestMain(m *testing.M) {
+	if file := os.Getenv("HEALTH_TEST_SCRIPT"); file != "" {
+		r := runner{check: Check{Command: []string{file}, Timeout: time.Hour}, start: start}
+		_, _ = r.run(context.Background())
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func TestTheScriptDiesWithVipd(t *testing.T) {
+	pid := filepath.Join(t.TempDir(), "pid")
+	vipd := exec.Command(os.Args[0])
+	vipd.Env = append(os.Environ(), "HEALTH_TEST_SCRIPT="+script(t, "#!/bin/sh\necho $$ >"+pid+".new; mv "+pid+".new "+pid+"\nwhile :; do sleep 0.02; done\n"))
+	if err := vipd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, "the script runs", func() bool { _, err := os.Stat(pid); return err == nil })
+	if err := vipd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = vipd.Wait()
+	waitUntil(t, "the script is gone", func() bool { return !running(t, pid) })
 }
 
 func FuzzTail(f *testing.F) {
@@ -109,6 +131,19 @@ func script(t *testing.T, content string) string {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// waitUntil polls, since what it waits for is the state of other processes, of which nobody tells us.
+func waitUntil(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for !done() {
+		select {
+		case <-deadline:
+			t.Fatalf("not within 20 s: %s", what)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // running says whether the process whose id a script wrote into file runs: it is not gone, and not a zombie.

@@ -34,7 +34,7 @@ func TestAServiceThatTheScriptStartsOutlivesIt(t *testing.T) {
 (trap 'echo stopped >`+dir+`/stopped; exit' TERM
  while ! [ -e `+dir+`/go ]; do sleep 0.02; done
  head -c 300000 /dev/zero | tr '\0' '\n'
- echo $? >`+dir+`/written
+ echo $? >`+dir+`/new; mv `+dir+`/new `+dir+`/written
  while :; do sleep 0.02; done) &
 echo $! >`+dir+`/service
 `)
@@ -54,8 +54,8 @@ echo $! >`+dir+`/service
 		t.Fatal(err)
 	}
 	waitUntil(t, "the service has written all", func() bool { return exists(dir + "/written") })
-	if !running(t, dir+"/service") {
-		t.Error("the service is gone")
+	if status := strings.TrimSpace(read(t, dir+"/written")); status != "0" || !running(t, dir+"/service") {
+		t.Errorf("writing on ended with status %s; the service runs: %v", status, running(t, dir+"/service"))
 	}
 }
 
