@@ -51,13 +51,13 @@ package: build ## dist/*.deb and dist/*.rpm
 	@$(call give_back,dist)
 
 demo: root deps build ## as root: three hosts, a load balancer and Apache in namespaces, and what happens when they fail
-	$(GO) run ./internal/demo -vipd bin/vipd
+	$(GO) run ./internal/demo -vipd $(CURDIR)/bin/vipd
 
 test: root deps ## as root: all tests, with real packets in namespaces
 	$(GO) test -race -shuffle=on -count=1 -timeout 20m ./...
 
 bench: root deps build ## as root: how long nobody answers, beside keepalived
-	$(GO) run ./internal/bench -vipd bin/vipd
+	$(GO) run ./internal/bench -vipd $(CURDIR)/bin/vipd
 
 check: ## all that can be said of the code without running it
 	@echo '== gofumpt'; files=$$($(TOOL) gofumpt -l .); test -z "$$files" || { echo "$$files: not formatted, run: $(TOOL) gofumpt -w ."; exit 1; }
