@@ -19,7 +19,7 @@ func writeGoals(w io.Writer, columns []column) {
 		if c.Detect == 0 {
 			continue
 		}
-		fmt.Fprintf(w, "\n%s, %s\n", c.Name, c.Detail)
+		fmt.Fprintf(w, "%s, %s\n", c.Name, c.Detail)
 		for _, g := range c.goals() {
 			verdict := "reached"
 			switch {
@@ -41,7 +41,7 @@ func (c column) goals() []goal {
 			goal{what + ", median", float64(s.median) / float64(unit), median, s.runs > 0},
 			goal{what + ", 95 of 100", float64(s.p95) / float64(unit), p95, s.runs > 0 && p95 > 0})
 	}
-	if c.Detect >= 500*time.Millisecond {
+	if c.Detect >= usualDetect {
 		quantiles("crash", "host crash, in units of detect", outage, c.Detect, 1.10, 1.25)
 	} else {
 		quantiles("crash", "host crash, in units of detect", outage, c.Detect, 1.3, 0)

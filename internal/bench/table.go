@@ -8,27 +8,26 @@ import (
 	"time"
 )
 
-const (
-	titleWidth = 31
-	cellWidth  = 39
-)
+const titleWidth = 29
 
 // writeTable writes the columns side by side, for a person to read.
 func writeTable(w io.Writer, columns []column) {
-	row := func(title string, cell func(column) string) {
-		cells := ""
-		for _, c := range columns {
-			cells += fmt.Sprintf(" | %-*s", cellWidth-3, cell(c))
-		}
-		fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%-*s%s", titleWidth, title, cells), " "))
+	width := titleWidth
+	for _, c := range columns {
+		width += len(" | ") + c.width()
 	}
-	rule := func() { fmt.Fprintln(w, strings.Repeat("-", titleWidth+cellWidth*len(columns))) }
+	row := func(title string, cell func(column) string) {
+		line := fmt.Sprintf("%-*s", titleWidth, title)
+		for _, c := range columns {
+			line += fmt.Sprintf(" | %-*s", c.width(), cell(c))
+		}
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
+	}
+	rule := func() { fmt.Fprintln(w, strings.Repeat("-", width)) }
 	row("", func(c column) string { return c.Name })
 	row("", func(c column) string { return c.Detail })
 	rule()
-	row("nobody answers, ms", func(c column) string {
-		return "median    p95    max " + ratioHead(c.Detect) + " overlap"
-	})
+	row("nobody answers, ms", column.head)
 	rule()
 	for _, s := range scenarios() {
 		if !slices.ContainsFunc(columns, func(c column) bool { return len(c.Trials[s.id]) > 0 }) {
@@ -43,50 +42,64 @@ func writeTable(w io.Writer, columns []column) {
 	rule()
 	row("idle, the holder's daemon", column.idleCell)
 	for _, c := range columns {
-		for _, failed := range c.Failed {
-			fmt.Fprintf(w, "! %s, %s: %s\n", c.Name, c.Detail, failed)
-		}
+		c.writeNotes(w)
 	}
 }
 
-func ratioHead(detect time.Duration) string {
-	if detect == 0 {
-		return "     "
+func (c column) head() string {
+	if c.Detect == 0 {
+		return "median    p95    max    two"
 	}
-	return "ratio"
+	return "median    p95    max    two ratio"
 }
 
-// cell is one scenario of one contestant: times in ms, the median's ratio to detect, and the longest overlap.
+func (c column) width() int { return len(c.head()) }
+
+const nothingMeasured = "     -"
+
+// cell is one scenario of one contestant: times in ms, the longest overlap, and the median's ratio to detect.
 func (c column) cell(scenario string, of func(trial) time.Duration) string {
 	trials := c.Trials[scenario]
 	if len(trials) == 0 {
-		return "     -"
+		return nothingMeasured
 	}
 	s := summarise(trials, of)
-	ratio := "     "
+	text := fmt.Sprintf("%6d %6d %6d %6d",
+		s.median.Milliseconds(), s.p95.Milliseconds(), s.max.Milliseconds(), s.overlap.Milliseconds())
 	if c.Detect > 0 {
-		ratio = fmt.Sprintf("%5.2f", float64(s.median)/float64(c.Detect))
-	}
-	text := fmt.Sprintf("%6d %6d %6d %s %7d", s.median.Milliseconds(), s.p95.Milliseconds(), s.max.Milliseconds(), ratio,
-		s.overlap.Milliseconds())
-	if s.unclear > 0 {
-		text += fmt.Sprintf(" ?%d", s.unclear)
+		text += fmt.Sprintf(" %5.2f", float64(s.median)/float64(c.Detect))
 	}
 	return text
 }
 
 func (c column) spreeCell() string {
 	if c.Spree == nil {
-		return "     -"
+		return nothingMeasured
 	}
-	s := c.Spree
-	return fmt.Sprintf("%d: %.1f %% answered, longest %d, overlap %d", s.Faults, 100*s.Answered, s.Longest.Milliseconds(),
-		s.Overlap.Milliseconds())
+	return fmt.Sprintf("%6d: longest %d, two %d", c.Spree.Faults, c.Spree.Longest.Milliseconds(), c.Spree.Overlap.Milliseconds())
 }
 
 func (c column) idleCell() string {
 	if c.Idle == nil {
-		return "     -"
+		return nothingMeasured
 	}
-	return fmt.Sprintf("%.1f %% CPU, %.0f MiB, %d B written", 100*c.Idle.CPU, float64(c.Idle.Memory)/(1<<20), c.Idle.Written)
+	return fmt.Sprintf("%.1f %% CPU, %.0f MiB, %d B", 100*c.Idle.CPU, float64(c.Idle.Memory)/(1<<20), c.Idle.Written)
+}
+
+// writeNotes writes what could not be measured, or not be judged.
+func (c column) writeNotes(w io.Writer) {
+	for _, failed := range c.Failed {
+		fmt.Fprintf(w, "! %s, %s: %s\n", c.Name, c.Detail, failed)
+	}
+	unclear := 0
+	for _, trials := range c.Trials {
+		unclear += summarise(trials, outage).unclear
+	}
+	if c.Spree != nil {
+		unclear += c.Spree.Unclear
+	}
+	if unclear > 0 {
+		fmt.Fprintf(w, "? %s, %s: in %d rounds of probes two hosts answered, but so late that the address may have moved between\n",
+			c.Name, c.Detail, unclear)
+	}
 }

@@ -20,12 +20,12 @@ const (
 
 // Service is a daemon as systemd would be told of it; the comments name systemd's words (systemd.service(5)).
 type Service struct {
-	Name       string        // its output goes to <Name>.log in the host's directory
-	Start      []string      // ExecStart
-	Notify     bool          // Type=notify: it is started when it has sent READY=1 (sd_notify(3)); otherwise Type=simple
-	StopPost   []string      // ExecStopPost: runs after each end of the daemon, also of one that was killed; may be empty
-	Restart    bool          // Restart=always
-	RestartSec time.Duration // 0 means systemd's default, 100 ms
+	Name         string        // its output goes to <Name>.log in the host's directory
+	Start        []string      // ExecStart
+	Notify       bool          // Type=notify: it is started when it has sent READY=1 (sd_notify(3)); otherwise Type=simple
+	StopPost     []string      // ExecStopPost: runs after each end of the daemon, also of one that was killed; may be empty
+	Restart      bool          // Restart=always
+	RestartDelay time.Duration // RestartSec; 0 means systemd's default, 100 ms
 }
 
 // Daemon is a service of a host, started and looked after.
@@ -49,8 +49,8 @@ type life struct {
 // once and starts it anew, as an enabled unit. It returns when the service is started; with Notify that takes until the
 // program says that it is ready, and is an error after 20 s.
 func (h *Host) StartService(s Service) (*Daemon, error) {
-	if s.RestartSec == 0 {
-		s.RestartSec = 100 * time.Millisecond
+	if s.RestartDelay == 0 {
+		s.RestartDelay = 100 * time.Millisecond
 	}
 	d := &Daemon{host: h, service: s}
 	if err := d.begin(); err != nil {
@@ -135,7 +135,7 @@ func (d *Daemon) supervise(cmd *exec.Cmd, l *life) {
 			return
 		}
 		d.stopPost()
-		if !d.service.Restart || !l.lastsFor(d.service.RestartSec) {
+		if !d.service.Restart || !l.lastsFor(d.service.RestartDelay) {
 			return
 		}
 		var err error

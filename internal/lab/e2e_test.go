@@ -46,7 +46,7 @@ func (s *session) install(t *testing.T, h *Host, binary string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := h.StartVipd(VipdConfig{Binary: binary, Notify: notify, Check: check, RestartSec: 100 * time.Millisecond})
+	d, err := h.StartVipd(VipdConfig{Binary: binary, Notify: notify, Check: check, RestartDelay: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

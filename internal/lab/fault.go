@@ -3,6 +3,7 @@ package lab
 // Direction is where a cut of the traffic between a host and its peers takes effect, as the host sees it.
 type Direction int
 
+// The directions.
 const (
 	Both Direction = iota // nothing between it and its peers
 	In                    // it hears no peer, they hear it

@@ -85,8 +85,10 @@ func (h *Host) powerOn() error {
 func (h *Host) sysctl() error {
 	settings := map[string]string{"conf/all/rp_filter": "1", "conf/default/rp_filter": "1", "conf/eth0/rp_filter": "1"}
 	if h == h.lab.Balancer {
-		settings = map[string]string{"ip_forward": "1", "conf/all/send_redirects": "0", "conf/eth0/send_redirects": "0",
-			"conf/all/rp_filter": "0", "conf/eth0/rp_filter": "0", "fib_multipath_hash_policy": "1"}
+		settings = map[string]string{
+			"ip_forward": "1", "conf/all/send_redirects": "0", "conf/eth0/send_redirects": "0",
+			"conf/all/rp_filter": "0", "conf/eth0/rp_filter": "0", "fib_multipath_hash_policy": "1",
+		}
 	}
 	return h.ns.within(func() error {
 		for name, value := range settings {

@@ -167,7 +167,7 @@ func TestServiceIsLookedAfterAsSystemdWould(t *testing.T) {
 	l := newTestLab(t, Config{Hosts: 1})
 	h := l.Hosts[0]
 	d, err := h.StartService(Service{
-		Name: "daemon", Restart: true, RestartSec: time.Millisecond,
+		Name: "daemon", Restart: true, RestartDelay: time.Millisecond,
 		Start:    []string{"/bin/sh", "-c", "echo up; sleep 1000"},
 		StopPost: []string{"/bin/echo", "down"},
 	})

@@ -57,9 +57,8 @@ func (t Timeline) Between(from, to time.Duration) Timeline {
 // these agree, and count as unanswered if not.
 func (t Timeline) Spans() []Span {
 	var spans []Span
-	for i, next := 0, 0; i < len(t.Ticks); i = next {
-		who := t.Ticks[i].Answered
-		next = i + 1
+	for i := 0; i < len(t.Ticks); {
+		who, next := t.Ticks[i].Answered, i+1
 		if t.Ticks[i].Sent < 0 {
 			who, next = t.leftOut(i)
 		}
@@ -69,6 +68,7 @@ func (t Timeline) Spans() []Span {
 			last++
 		}
 		spans[last].To = t.due(next)
+		i = next
 	}
 	return spans
 }

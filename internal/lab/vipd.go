@@ -11,12 +11,12 @@ import (
 
 // VipdConfig is what differs between hosts that run vipd in a lab; the rest follows from the lab.
 type VipdConfig struct {
-	Binary     string        // path of vipd
-	Detect     time.Duration // 0 leaves it to vipd
-	Interface  string        // for the floating address; "" means eth0
-	Notify     string        // path of the notify script, "" for none
-	Check      string        // path of the check script, run each second with fall 2 and rise 2; "" for none
-	RestartSec time.Duration // 0 means 1 s, as in deploy/vipd.service
+	Binary       string        // path of vipd
+	Detect       time.Duration // 0 leaves it to vipd
+	Interface    string        // for the floating address; "" means eth0
+	Notify       string        // path of the notify script, "" for none
+	Check        string        // path of the check script, run each second with fall 2 and rise 2; "" for none
+	RestartDelay time.Duration // 0 means 1 s, as in deploy/vipd.service
 }
 
 // BuildVipd builds vipd from the module that the working directory is in, and returns the path of the program.
@@ -37,11 +37,11 @@ func (h *Host) StartVipd(cfg VipdConfig) (*Daemon, error) {
 		return nil, err
 	}
 	h.vipd = []string{cfg.Binary, "--config", conf}
-	if cfg.RestartSec == 0 {
-		cfg.RestartSec = time.Second
+	if cfg.RestartDelay == 0 {
+		cfg.RestartDelay = time.Second
 	}
 	return h.StartService(Service{
-		Name: "vipd", Notify: true, Restart: true, RestartSec: cfg.RestartSec,
+		Name: "vipd", Notify: true, Restart: true, RestartDelay: cfg.RestartDelay,
 		Start: h.vipdArgs("run"), StopPost: h.vipdArgs("release"),
 	})
 }
