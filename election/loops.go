@@ -34,7 +34,7 @@ func (n *Node) detectSilence(ctx context.Context) {
 				poked = heard
 				n.poke()
 			}
-			wait = n.cfg.Detect / 10
+			wait = n.cfg.Detect // whatever is heard meanwhile is due later than that
 		}
 		if !pause(ctx, wait) {
 			return
@@ -55,9 +55,11 @@ func (n *Node) poke() {
 
 // holdAlone extends the lease of a sole voter, who has nobody to acknowledge it.
 func (n *Node) holdAlone(ctx context.Context) {
-	for pause(ctx, n.cfg.Detect/5) {
+	for wait := n.cfg.Detect; pause(ctx, wait); {
 		now, term := n.cfg.Now(), n.raft.CurrentTerm()
+		wait = n.cfg.Detect / 2 // shorter than a lease, if the last peer goes
 		if n.raft.State() == raft.Leader && n.raft.CurrentTerm() == term && len(n.view.voters()) == 1 {
+			wait = n.cfg.Detect / 5
 			n.rules.acknowledged(term, n.rules.self, now)
 		}
 	}

@@ -294,7 +294,13 @@ func (n *Node) reachableWithout(gone raft.ServerID) quorum {
 // keepReported tells the cluster this host's name, address, version and health
 // whenever what the cluster knows differs.
 func (n *Node) keepReported(ctx context.Context) {
-	for pause(ctx, min(max(n.cfg.Detect/4, 50*time.Millisecond), time.Second)) {
+	for {
+		select {
+		case <-n.reporting:
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return
+		}
 		me := n.reported()
 		known, _ := n.machine.get().member(func(m Member) bool { return m.ID == me.ID })
 		if known == me || !n.isMember() {

@@ -48,6 +48,7 @@ type Node struct {
 	raft      *raft.Raft
 	view      *raftView
 	watched   chan struct{} // see Changed
+	reporting chan struct{} // holds a token after report has changed
 	left      chan struct{} // closed when this host has left
 	leaving   sync.Once
 	changing  chan struct{} // a token: one change of membership at a time
@@ -88,7 +89,7 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Log, store: st, machine: newMachine(), view: &raftView{}, identity: id,
-		watched: make(chan struct{}, 1), left: make(chan struct{}), changing: make(chan struct{}, 1),
+		watched: make(chan struct{}, 1), reporting: make(chan struct{}, 1), left: make(chan struct{}), changing: make(chan struct{}, 1),
 		report: Member{ID: id.ID, Name: cfg.Name, Address: cfg.Address.String(), Version: cfg.Version, Healthy: true},
 	}
 	self := raft.ServerID(id.ID)
@@ -137,7 +138,7 @@ func (n *Node) raftConfig(self raft.ServerID) *raft.Config {
 	c.HeartbeatTimeout = n.cfg.Detect
 	c.ElectionTimeout = n.cfg.Detect + time.Microsecond // constant under poke, which moves only the other
 	c.LeaderLeaseTimeout = n.rules.lease
-	c.CommitTimeout = min(max(n.cfg.Detect/4, 25*time.Millisecond), 250*time.Millisecond)
+	c.CommitTimeout = min(max(n.cfg.Detect/2, 25*time.Millisecond), 500*time.Millisecond)
 	c.SnapshotThreshold, c.TrailingLogs = 128, 64
 	c.ShutdownOnRemove = false
 	c.NoLegacyTelemetry = true
@@ -209,6 +210,10 @@ func (n *Node) SetFitness(f Fitness, reason string) {
 	n.fitness = f
 	n.report.Healthy, n.report.Reason = f == Ready, reason
 	n.mu.Unlock()
+	select {
+	case n.reporting <- struct{}{}:
+	default:
+	}
 }
 
 func (n *Node) reported() Member {

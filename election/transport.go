@@ -135,16 +135,20 @@ func (t *transport) handleVote(call raft.RPC, c *raft.RequestVoteRequest) (any, 
 }
 
 func (t *transport) handlePreVote(call raft.RPC, c *raft.RequestPreVoteRequest) (any, error) {
+	refused := &raft.RequestPreVoteResponse{RPCHeader: t.header(), Term: t.raft.Term()}
 	candidate, err := t.candidate(c.RPCHeader)
 	if err == nil {
 		err = t.rules.mayVote(c.Term, candidate, false)
 	}
 	if err != nil {
-		return &raft.RequestPreVoteResponse{RPCHeader: t.header(), Term: t.raft.Term()}, nil
+		return refused, nil
 	}
 	response, err := t.pass(call, c)
 	if v, ok := response.(*raft.RequestPreVoteResponse); err == nil && ok && v.Granted {
-		t.turn.gave(candidate)
+		// Raft gives a pre-vote also for a term in which it has stood or voted.
+		if t.raft.Term() >= c.Term || !t.turn.give(candidate) {
+			return refused, nil
+		}
 	}
 	return response, err
 }
@@ -255,7 +259,7 @@ func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, 
 		}
 		*resp = raft.RequestPreVoteResponse{}
 		err := t.wire.RequestPreVote(id, target, args, resp)
-		if err == nil && resp.Granted && t.turn.yields() {
+		if err == nil && resp.Granted && !t.turn.take() {
 			continue // in the meantime this member has let a better one go first
 		}
 		if err == nil && (resp.Granted || resp.Term > args.Term) {

@@ -24,7 +24,8 @@ type turn struct {
 
 	mu    sync.Mutex
 	given raft.ServerID // whom this member last gave a pre-vote
-	at    Instant
+	at    Instant       // when
+	taken Instant       // when it last took one that it was given
 }
 
 // delay returns how long the first pre-vote of a campaign waits: the better a
@@ -34,38 +35,41 @@ func (t *turn) delay() time.Duration {
 	return time.Duration(rank) * max(t.detect/50, preVoteInterval)
 }
 
-// gave notes that a pre-vote was given to candidate, which is expected to ask for
-// votes at once.
-func (t *turn) gave(candidate raft.ServerID) {
+// give notes that candidate is given a pre-vote, and is expected to ask for votes at
+// once. It is false if this member is about to do so itself.
+func (t *turn) give(candidate raft.ServerID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.fresh(t.taken) {
+		return false
+	}
 	t.given, t.at = candidate, t.now()
+	return true
 }
 
 // holds reports whether this member has just given a pre-vote and keeps its own
 // back, long enough for the other's call for votes to arrive.
-func (t *turn) holds() bool { return t.gaveTo() != "" }
-
-// yields reports whether the pre-vote that this member just won must be left
-// unused: of two members that gave each other one, the worse lets the other go
-// first.
-func (t *turn) yields() bool {
-	given := t.gaveTo()
-	if given == "" {
-		return false
-	}
-	order := t.order()
-	return slices.Index(order, given) < slices.Index(order, t.self)
-}
-
-// gaveTo returns whom this member gave a pre-vote a moment ago, if anybody.
-func (t *turn) gaveTo() raft.ServerID {
+func (t *turn) holds() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.now().Sub(t.at) > min(t.detect/5, 100*time.Millisecond) {
-		return ""
+	return t.fresh(t.at)
+}
+
+// take reports whether this member may use a pre-vote that it was given. Of two
+// members that gave each other one, the worse lets the other go first.
+func (t *turn) take() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	order := t.order()
+	if t.fresh(t.at) && slices.Index(order, t.given) < slices.Index(order, t.self) {
+		return false
 	}
-	return t.given
+	t.taken = t.now()
+	return true
+}
+
+func (t *turn) fresh(at Instant) bool {
+	return at != 0 && t.now().Sub(at) <= min(t.detect/5, 100*time.Millisecond)
 }
 
 // sleep waits for d, or fails when done is closed.
