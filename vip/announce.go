@@ -40,7 +40,7 @@ func announce(a Address) error {
 		return err
 	}
 	attrs := link.Attrs()
-	if attrs.Flags&net.FlagLoopback != 0 || attrs.RawFlags&unix.IFF_NOARP != 0 || len(attrs.HardwareAddr) != 6 {
+	if attrs.RawFlags&unix.IFF_NOARP != 0 || len(attrs.HardwareAddr) != 6 { // lo has none
 		return nil
 	}
 	mac, ip := [6]byte(attrs.HardwareAddr), a.Prefix.Addr()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -78,14 +79,18 @@ func TestNothingIsAnnouncedUnlessAskedFor(t *testing.T) {
 	for i := range lo.Addresses {
 		lo.Addresses[i].Interface = "lo"
 	}
+	arpOff := testConfig(float4, float6)
 	tun := testConfig(float4, float6)
 	for i := range tun.Addresses {
 		tun.Addresses[i].Interface = "tun0"
 	}
-	for name, cfg := range map[string]Config{"not asked for": quiet, "on lo": lo, "on a link without neighbours": tun} {
+	for name, cfg := range map[string]Config{"not asked for": quiet, "on lo": lo, "on a link without neighbours": tun, "on a link without ARP": arpOff} {
 		t.Run(name, func(t *testing.T) {
 			a, b := neighbours(t)
 			a.tun("tun0")
+			if name == "on a link without ARP" {
+				a.in(func() { must(t, netlink.LinkSetARPOff(a.link("eth0"))) })
+			}
 			near, far := newTap(b, a, "eth0"), newTap(a, b, "eth0")
 			announced := func() { a.in(func() { must(t, NewBinder(cfg).Announce()) }) }
 			marker := far.ip(netip.MustParseAddr(addrA), netip.MustParseAddr(addrB), unix.IPPROTO_UDP, 6, make([]byte, 12))
@@ -94,6 +99,11 @@ func TestNothingIsAnnouncedUnlessAskedFor(t *testing.T) {
 					t.Errorf("%s was announced", addr)
 				}
 			}
+			a.in(func() {
+				if n := a.link("lo").Attrs().Statistics.TxPackets; n != 0 {
+					t.Errorf("%d packets on lo", n)
+				}
+			})
 		})
 	}
 }

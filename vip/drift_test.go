@@ -1,8 +1,10 @@
 package vip
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,7 +114,7 @@ func TestArmRefusesWhereSomethingComesBeforeIt(t *testing.T) {
 	}{
 		{"ingress queueing discipline", func(_ *testing.T, l netlink.Link) error {
 			return netlink.QdiscAdd(&netlink.Ingress{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: l.Attrs().Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_INGRESS}})
-		}, "arm fence: fence on eth0: it has an ingress queueing discipline", "tc qdisc replace dev eth0 clsact"},
+		}, "arm fence: fence on eth0: add the clsact queueing discipline: the link has an ingress queueing discipline", "tc qdisc replace dev eth0 clsact"},
 		{"foreign filter", func(t *testing.T, l netlink.Link) error {
 			must(t, netlink.QdiscAdd(clsact(l)))
 			return netlink.FilterAdd(bpfFilter(t, l, egress, 1, 7600, "other"))
@@ -165,6 +167,53 @@ func TestCheckFencesNewLinks(t *testing.T) {
 		if got := wire.answers(whoHas, float4, "198.51.100.1"); got != open {
 			t.Errorf("answered on the new link: %t, want %t", got, open)
 		}
+	}
+}
+
+// TestCheckBearsLinksThatComeAndGo is about hosts that start and stop containers all the time.
+func TestCheckBearsLinksThatComeAndGo(t *testing.T) {
+	a, _ := neighbours(t)
+	f := a.arm(testConfig(float4))
+	done := make(chan struct{})
+	var churn sync.WaitGroup
+	churn.Go(func() {
+		a.in(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: fmt.Sprintf("c%d", i%10)}, PeerName: fmt.Sprintf("p%d", i%10)}
+				if err := errors.Join(netlink.LinkAdd(link), netlink.LinkDel(link)); err != nil {
+					t.Errorf("churn: %v", err)
+				}
+			}
+		})
+	})
+	for range 300 {
+		if err := a.check(f); err != nil {
+			t.Errorf("check: %v", err)
+		}
+	}
+	close(done)
+	churn.Wait()
+}
+
+func TestCheckFencesALinkThatTookTheIndexOfAnother(t *testing.T) {
+	a, _ := neighbours(t)
+	f := a.arm(testConfig(float4))
+	for _, name := range []string{"one", "two"} {
+		a.in(func() {
+			bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name, Index: 99}}
+			must(t, netlink.LinkAdd(bridge))
+			must(t, f.Check())
+			if got := a.fencedBy(name); len(got) != 2 {
+				t.Errorf("filters on %s: %v, want two", name, got)
+			}
+			must(t, netlink.LinkDel(bridge))
+			must(t, f.Check())
+		})
 	}
 }
 

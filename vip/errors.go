@@ -2,8 +2,8 @@ package vip
 
 import (
 	"errors"
-	"fmt"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,16 +18,19 @@ func (e *hinted) Hint() string { return e.hint }
 
 func (e *hinted) Unwrap() error { return e.error }
 
-// explainBPF adds the remedy to what bpf(2) answered.
+// explainBPF adds the remedy to what bpf(2) answered, where there is one that always helps.
 func explainBPF(err error) error {
-	if errors.Is(err, unix.EPERM) {
+	switch {
+	case errors.Is(err, unix.EPERM):
 		return &hinted{err, "run vipd as root of the host, or with CAP_BPF and CAP_NET_ADMIN;" +
 			" before Linux 5.11 it also needs a larger RLIMIT_MEMLOCK (systemd: LimitMEMLOCK=infinity)"}
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS), errors.Is(err, ebpf.ErrNotSupported):
+		return &hinted{err, "the fence needs Linux 5.8 or later, built with CONFIG_BPF_SYSCALL; this is " + kernelRelease()}
 	}
-	return &hinted{err, fmt.Sprintf("the fence needs Linux 5.8 or later, built with CONFIG_BPF_SYSCALL; this is %s", kernelRelease())}
+	return err
 }
 
-// explainNetlink adds the remedy to what rtnetlink(7) or packet(7) answered, where there is one that always helps.
+// explainNetlink does the same for rtnetlink(7) and packet(7).
 func explainNetlink(err error) error {
 	if errors.Is(err, unix.EPERM) {
 		return &hinted{err, "run vipd as root, or with CAP_NET_ADMIN and CAP_NET_RAW"}

@@ -7,15 +7,16 @@ import (
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/vishvananda/netlink"
 )
 
 // Fence keeps the floating addresses silent unless now < deadline, in CLOCK_BOOTTIME nanoseconds of this host.
 //
 // It is a BPF program on the tc ingress and the tc egress hook of every link in the network namespace, lo included.
-// The kernel asks it about every packet, and it answers from two things only: the packet, and the deadline,
-// which lies in a page of memory that this process shares with the kernel. While the deadline lies ahead it passes everything.
-// At the deadline and ever after it drops
+// The kernel asks it about every packet, and it answers from three things only: the packet, the clock, and the deadline,
+// which lies in a page of memory that this process shares with the kernel. While the deadline lies ahead it passes all.
+// From the deadline on it drops
 //
 //   - what comes in for a floating address: IPv4 and IPv6 packets to it, and ARP requests and IPv6 neighbour
 //     solicitations that ask for it (other hosts' gratuitous ARP comes in);
@@ -23,19 +24,23 @@ import (
 //     and IPv6 neighbour advertisements for it.
 //
 // Nobody has to run for that: the deadline is an absolute instant, and the kernel keeps program and deadline with the
-// filter, whether this process is stopped, hangs or is killed. Nothing extends the deadline but SetDeadline.
+// filter, whether this process is stopped, hangs or is killed. Nothing moves the deadline but SetDeadline.
 // The other directions always pass, so this host can be a client of the address while another one holds it.
 //
-// Nothing reaches the network stack or leaves it but through the hooks of the link that it crosses last. So a packet
-// that came through a VLAN, bridge, bond or tunnel is seen without its wrapping on the link of that name;
-// every fragment carries the addresses; and packets that this host would forward or translate are dropped as well,
-// since what stands behind a host without lease must not answer for the address either.
+// Whatever the network stack gets, it gets from a link, with the packet's wrapping taken off as far as that link goes. So
+// what came through a VLAN, bridge, bond or tunnel is seen as a plain packet on the link of that name at the latest.
+// Every fragment carries the addresses. Packets that this host would forward or translate are dropped as well: what stands
+// behind a host without lease must not answer for the address either, and can't reach it through this host.
 //
-// Not covered: what does without the network stack (XDP, AF_XDP, hardware that forwards by itself, packet sockets with
-// PACKET_QDISC_BYPASS); a request that reaches the address by source routing (IPv4 LSRR, IPv6 segment routing) from
-// another address of this host, where sysctl allows that, though no answer leaves; a link that appears while nobody
-// calls Check (the short lifetime that Binder gives the addresses ends that); ARP with other than 6-byte hardware
-// addresses; and a packet that passed in time but waits in the queue of a device.
+// Not covered:
+//   - what does without the network stack: XDP, AF_XDP, hardware that forwards by itself, packet sockets that pass the
+//     hook by (PACKET_QDISC_BYPASS) or lie about the protocol;
+//   - a request that gets to the address by source routing (IPv4 LSRR, IPv6 segment routing) through another address
+//     of this host, where sysctl allows that; no answer to it leaves;
+//   - an answer inside an IPsec policy tunnel; no request for it comes in;
+//   - a link that appears while nobody calls Check; the short lifetime that Binder gives the addresses ends that;
+//   - ARP with other than 6-byte hardware addresses, as on InfiniBand; IP itself is covered there;
+//   - a packet that passed in time and then waited, in a socket or in the queue of a device.
 type Fence struct {
 	cfg      Config
 	deadline *atomic.Int64     // in the page shared with the programs; stays mapped until the process ends
@@ -128,5 +133,19 @@ func (f *Fence) Disarm() error {
 func (f *Fence) close() {
 	for _, p := range f.programs {
 		_ = p.Close() // a close(2) of a bpf descriptor has nothing to report
+	}
+}
+
+// guard is where both programs take a packet that concerns a floating address: pass it if now < deadline, else drop it.
+// The deadline is read before the clock, so a pause between the two can only close the fence. Both are signed: a deadline
+// below zero is past.
+func guard(deadline int) asm.Instructions {
+	return asm.Instructions{
+		asm.LoadMapValue(asm.R1, deadline, 0),
+		asm.LoadMem(asm.R7, asm.R1, 0, asm.DWord),
+		asm.FnKtimeGetBootNs.Call(),
+		asm.JSLT.Reg(asm.R0, asm.R7, "pass"),
+		asm.Mov.Imm(asm.R0, int32(drop)),
+		asm.Return(),
 	}
 }

@@ -28,7 +28,7 @@ func (d direction) tcx() ebpf.AttachType {
 // for the same priority and handle the kernel swaps the program in the filter list (cls_bpf_change, list_replace_rcu).
 func (f *Fence) attach(link netlink.Link) error {
 	if err := addClsact(link); err != nil {
-		return explainNetlink(err)
+		return explainTC(fmt.Errorf("add the clsact queueing discipline: %w", err))
 	}
 	for d, program := range f.programs {
 		if _, err := f.attached(link, direction(d)); err != nil {
@@ -41,7 +41,7 @@ func (f *Fence) attach(link netlink.Link) error {
 			},
 			Fd: program.FD(), Name: filterName, DirectAction: true,
 		}); err != nil {
-			return explainNetlink(fmt.Errorf("attach the %s filter: %w", direction(d), err))
+			return explainTC(fmt.Errorf("attach the %s filter: %w", direction(d), err))
 		}
 	}
 	return nil
@@ -69,7 +69,7 @@ func (f *Fence) attached(link netlink.Link, d direction) (ebpf.ProgramID, error)
 	if err := noTCX(link, d); err != nil {
 		return 0, err
 	}
-	filters, err := netlink.FilterList(link, d.parent())
+	filters, err := filtersOn(link, d)
 	if err != nil {
 		return 0, explainNetlink(fmt.Errorf("list %s filters: %w", d, err))
 	}
@@ -116,14 +116,14 @@ func addClsact(link netlink.Link) error {
 	if !errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	qdiscs, err := netlink.QdiscList(link)
+	qdiscs, err := consistent(func() ([]netlink.Qdisc, error) { return netlink.QdiscList(link) })
 	if err != nil {
-		return fmt.Errorf("list queueing disciplines: %w", err)
+		return err
 	}
 	for _, q := range qdiscs {
 		if q.Type() == "ingress" {
 			return &hinted{
-				errors.New("it has an ingress queueing discipline, which knows no egress"),
+				errors.New("the link has an ingress queueing discipline, which knows no egress"),
 				"replace it by clsact, which takes the same ingress filters: tc qdisc replace dev " + link.Attrs().Name + " clsact",
 			}
 		}
@@ -149,7 +149,7 @@ func removeFilters(instance uint16) error {
 }
 
 func removeFilter(link netlink.Link, d direction, instance uint16) error {
-	filters, err := netlink.FilterList(link, d.parent())
+	filters, err := filtersOn(link, d)
 	if err != nil {
 		return err
 	}
@@ -160,6 +160,18 @@ func removeFilter(link netlink.Link, d direction, instance uint16) error {
 		}
 	}
 	return nil
+}
+
+func filtersOn(link netlink.Link, d direction) ([]netlink.Filter, error) {
+	return consistent(func() ([]netlink.Filter, error) { return netlink.FilterList(link, d.parent()) })
+}
+
+// explainTC adds the remedy where the kernel has no such thing.
+func explainTC(err error) error {
+	if errors.Is(err, unix.ENOENT) {
+		return &hinted{err, "the fence needs the kernel modules sch_ingress and cls_bpf (CONFIG_NET_SCH_INGRESS, CONFIG_NET_CLS_BPF)"}
+	}
+	return explainNetlink(err)
 }
 
 // exists tells a real failure from a link that has gone in the meantime.

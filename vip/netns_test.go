@@ -36,6 +36,7 @@ func newHost(t *testing.T) *host {
 	h.ns = openNamespace(t)
 	t.Cleanup(func() { h.ns.Close() })
 	h.in(func() { must(t, netlink.LinkSetUp(h.link("lo"))) })
+	h.sysctl("ipv6/conf/default/accept_dad", "0") // or link-local addresses change a second later
 	return h
 }
 

@@ -105,15 +105,7 @@ func assemble(d direction, addrs []netip.Addr, deadline int) asm.Instructions {
 		assembleARP(d, addrs),
 		section("ipv4", assembleIPv4(d, addrs)),
 		section("ipv6", assembleIPv6(d, addrs)),
-		section("fenced", asm.Instructions{
-			// The deadline is read before the clock: a pause between the two closes the fence, it can't open it.
-			asm.LoadMapValue(asm.R1, deadline, 0),
-			asm.LoadMem(first, asm.R1, 0, asm.DWord),
-			asm.FnKtimeGetBootNs.Call(),
-			asm.JSLT.Reg(asm.R0, first, "pass"), // signed: a negative deadline is past
-			asm.Mov.Imm(asm.R0, int32(drop)),
-			asm.Return(),
-		}),
+		section("fenced", guard(deadline)),
 		section("pass", asm.Instructions{
 			asm.Mov.Imm(asm.R0, int32(pass)),
 			asm.Return(),

@@ -36,14 +36,20 @@ func watch(ctx context.Context, changed chan<- struct{}) error {
 	defer socket.Close()
 	defer context.AfterFunc(ctx, socket.Close)() // ends Receive
 	notify(changed)
+	relay(socket.Receive, changed)
+	return nil
+}
+
+// relay reports changes until receive fails for another reason than that messages were lost.
+func relay(receive func() ([]syscall.NetlinkMessage, *unix.SockaddrNetlink, error), changed chan<- struct{}) {
 	known := make(map[string]bool)
 	for {
-		messages, _, err := socket.Receive()
+		messages, _, err := receive()
 		switch {
 		case errors.Is(err, unix.ENOBUFS):
 			notify(changed)
 		case err != nil:
-			return nil
+			return
 		}
 		for _, m := range messages {
 			if isChange(m, known) {
