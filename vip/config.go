@@ -5,6 +5,8 @@ import "net/netip"
 // Address is one floating address and where it belongs.
 type Address struct {
 	// Prefix is the address with its prefix length: /32 (IPv4) or /128 (IPv6) unless the operator said otherwise.
+	// With a shorter one the kernel may make an IPv4 address the primary of its subnet, and takes the others of that subnet
+	// away with it unless sysctl net.ipv4.conf.*.promote_secondaries is set.
 	Prefix netip.Prefix
 	// Interface is the name of the link that carries the address while this host holds the lease; "lo" is allowed.
 	Interface string
