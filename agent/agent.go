@@ -15,7 +15,7 @@ type Election interface {
 	Lease() election.Lease
 	Leading() bool
 	SetFitness(f election.Fitness, reason string)
-	Successor(target string) (election.Member, error)
+	Successor(ctx context.Context, target string) (election.Member, error) // may take a second
 	Intend(reason string) error
 	HandOver(ctx context.Context, to election.Member) error
 }
@@ -197,7 +197,7 @@ func (a *Agent) perform(ctx context.Context, action Action) Event {
 			a.Report(HookDone{Role: x.Role, Err: text(a.cfg.Hooks.Run(ctx, x.Role, x.Previous, x.Term, x.Reason))})
 		}()
 	case FindSuccessor:
-		go func() { a.Report(a.find(x)) }()
+		go func() { a.Report(a.find(ctx, x)) }()
 	case HandOver:
 		go func() { a.Report(HandedOver{Err: a.cfg.Election.HandOver(ctx, x.To)}) }()
 	case Reply:
@@ -208,8 +208,8 @@ func (a *Agent) perform(ctx context.Context, action Action) Event {
 }
 
 // find looks for a successor and has the reason of the hand-over recorded.
-func (a *Agent) find(x FindSuccessor) Found {
-	to, err := a.cfg.Election.Successor(x.Target)
+func (a *Agent) find(ctx context.Context, x FindSuccessor) Found {
+	to, err := a.cfg.Election.Successor(ctx, x.Target)
 	if err == nil {
 		err = a.cfg.Election.Intend(x.Reason)
 	}

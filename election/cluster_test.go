@@ -150,7 +150,7 @@ func (h *host) start() {
 		h.t.Fatal(err)
 	}
 	node.HandleMoves(func(ctx context.Context, target string) error {
-		to, err := node.Successor(target)
+		to, err := node.Successor(ctx, target)
 		if err != nil {
 			return err
 		}

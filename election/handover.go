@@ -9,11 +9,26 @@ import (
 	"github.com/hashicorp/raft"
 )
 
+// patience is how long a hand-over waits for a successor that is merely behind.
+const patience = time.Second
+
 // Successor returns the member that would take over: the named one, or the best of
 // those that are healthy, in contact and have all entries. It is an error if there
-// is none, or if the named one can't. Only the leader knows. An unhealthy member
-// succeeds only if it is named.
-func (n *Node) Successor(target string) (Member, error) {
+// is none, or if the named one can't; it blocks for up to T, but no more than a
+// second, before it says so. Only the leader knows. An unhealthy member succeeds
+// only if it is named.
+func (n *Node) Successor(ctx context.Context, target string) (Member, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(n.cfg.Detect, patience))
+	defer cancel()
+	for {
+		m, err := n.successor(target)
+		if err == nil || !pause(ctx, time.Millisecond) {
+			return m, err
+		}
+	}
+}
+
+func (n *Node) successor(target string) (Member, error) {
 	if n.raft.State() != raft.Leader {
 		return Member{}, ErrNoLeader
 	}
@@ -65,7 +80,7 @@ func (n *Node) HandOver(ctx context.Context, to Member) error {
 	n.rules.abdicate(term)
 	future := n.raft.LeadershipTransferToServer(raft.ServerID(to.ID), raft.ServerAddress(to.Address))
 	failed := make(chan error, 1)
-	go func() { failed <- future.Error() }()
+	n.background.Go(func() { failed <- future.Error() })
 	ctx, cancel := context.WithTimeout(ctx, 2*n.cfg.Detect)
 	defer cancel()
 	for {
@@ -88,5 +103,5 @@ func (n *Node) HandOver(ctx context.Context, to Member) error {
 // Move asks the leader, wherever it is, to hand over to the named member, or to
 // the best one if the name is empty.
 func (n *Node) Move(ctx context.Context, target string) error {
-	return n.callLeader(ctx, "", pathMove, target, nil)
+	return n.callLeader(ctx, "", pathMove, target)
 }

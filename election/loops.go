@@ -97,7 +97,8 @@ func (n *Node) watchLease(ctx context.Context) {
 		}
 		if was = lease; lease.Held && recorded != lease.Term {
 			recorded = lease.Term
-			go n.recordHolder(lease.Term)
+			term := lease.Term
+			n.background.Go(func() { n.recordHolder(term) })
 		}
 		wait := lease.Left + time.Millisecond
 		if !lease.Held {

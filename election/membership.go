@@ -14,8 +14,10 @@ import (
 	"go.uber.org/zap"
 )
 
-// commitTimeout bounds one entry of the replicated log.
-const commitTimeout = 10 * time.Second
+const (
+	commitTimeout   = 10 * time.Second // for one entry of the replicated log
+	farewellTimeout = time.Second      // to tell a member that it was removed
+)
 
 // commit replicates c. It must run on the leader and blocks until a majority has it.
 func (n *Node) commit(c command) error {
@@ -96,7 +98,7 @@ func (n *Node) Join(ctx context.Context, peer string) (already bool, err error) 
 		return false, err
 	}
 	me := n.reported()
-	if err := n.callLeader(ctx, peer, pathJoin, me, nil); err != nil {
+	if err := n.callLeader(ctx, peer, pathJoin, me); err != nil {
 		return false, err
 	}
 	for !slices.Contains(n.view.voters(), n.rules.self) {
@@ -198,7 +200,7 @@ func (n *Node) reachable(id raft.ServerID) bool {
 // Remove takes a member, given by name or id, out of the cluster; any member may be
 // asked.
 func (n *Node) Remove(ctx context.Context, name string) error {
-	return n.callLeader(ctx, "", pathRemove, name, nil)
+	return n.callLeader(ctx, "", pathRemove, name)
 }
 
 // Leave takes this host out of its cluster; [Node.Run] then ends with [ErrLeft].
@@ -211,7 +213,7 @@ func (n *Node) Leave(ctx context.Context) error {
 		if len(n.view.voters()) == 1 {
 			return hinted("this host is the last member", "to give the cluster up, stop vipd and empty the data directory")
 		}
-		if err := n.callLeader(ctx, "", pathRemove, n.rules.self, nil); err != nil {
+		if err := n.callLeader(ctx, "", pathRemove, n.rules.self); err != nil {
 			return err
 		}
 	}
@@ -250,16 +252,15 @@ func (n *Node) drop(ctx context.Context, s raft.Server) error {
 	if err := n.step(ctx, func() raft.IndexFuture { return n.raft.RemoveServer(s.ID, 0, commitTimeout) }); err != nil {
 		return err
 	}
-	go n.sayRemoved(s)
-	return n.commit(command{Forget: string(s.ID)})
-}
-
-func (n *Node) sayRemoved(s raft.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), helloTimeout)
+	if err := n.commit(command{Forget: string(s.ID)}); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, farewellTimeout)
 	defer cancel()
 	if err := n.call(ctx, string(s.Address), pathRemoved, s.ID, nil); err != nil {
-		n.log.Debug("the removed member could not be told", zap.String("address", string(s.Address)), zap.Error(err))
+		n.log.Info("the removed member could not be told", zap.String("address", string(s.Address)), zap.Error(err))
 	}
+	return nil
 }
 
 // find returns the member with a name or id.
@@ -306,7 +307,7 @@ func (n *Node) keepReported(ctx context.Context) {
 		if known == me || !n.isMember() {
 			continue
 		}
-		if err := n.callLeader(ctx, "", pathReport, me, nil); err != nil {
+		if err := n.callLeader(ctx, "", pathReport, me); err != nil {
 			n.log.Debug("the cluster does not know this host's state yet", zap.Error(err))
 		}
 	}

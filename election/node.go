@@ -38,22 +38,23 @@ var ErrLeft = errors.New("this host has left the cluster")
 
 // Node is one member of the cluster, or a host that is yet to become one.
 type Node struct {
-	cfg       Config
-	log       *zap.Logger
-	store     *store
-	machine   *machine
-	rules     *rules
-	stream    *stream
-	transport *transport
-	raft      *raft.Raft
-	view      *raftView
-	watched   chan struct{} // see Changed
-	reporting chan struct{} // holds a token after report has changed
-	left      chan struct{} // closed when this host has left
-	leaving   sync.Once
-	changing  chan struct{} // a token: one change of membership at a time
-	move      Mover
-	lastMoved atomic.Int64 // Instant of the last change of membership or leader that this member saw
+	cfg        Config
+	log        *zap.Logger
+	store      *store
+	machine    *machine
+	rules      *rules
+	stream     *stream
+	transport  *transport
+	raft       *raft.Raft
+	view       *raftView
+	watched    chan struct{} // see Changed
+	reporting  chan struct{} // holds a token after report has changed
+	left       chan struct{} // closed when this host has left
+	leaving    sync.Once
+	changing   chan struct{} // a token: one change of membership at a time
+	move       Mover
+	background sync.WaitGroup // work that ends soon after raft has
+	lastMoved  atomic.Int64   // Instant of the last change of membership or leader that this member saw
 
 	mu       sync.Mutex
 	identity identity
@@ -173,6 +174,7 @@ func (n *Node) Close() error {
 	n.rules.abdicate(n.raft.CurrentTerm())
 	err := n.raft.Shutdown().Error() // closes the transport as well
 	n.stream.close()
+	n.background.Wait()
 	err = errors.Join(err, n.store.Close())
 	select {
 	case <-n.left:

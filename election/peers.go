@@ -152,7 +152,7 @@ func (r refusal) err() error {
 
 // callLeader asks the leader, wherever it is: from says whom to ask first, and if
 // empty the leader that this member knows.
-func (n *Node) callLeader(ctx context.Context, from, path string, in, out any) error {
+func (n *Node) callLeader(ctx context.Context, from, path string, in any) error {
 	address := from
 	if address == "" {
 		leader, _ := n.raft.LeaderWithID()
@@ -162,7 +162,7 @@ func (n *Node) callLeader(ctx context.Context, from, path string, in, out any) e
 		address = string(leader)
 	}
 	for range maxHops {
-		err := n.call(ctx, address, path, in, out)
+		err := n.call(ctx, address, path, in, nil)
 		var next elsewhere
 		if !errors.As(err, &next) {
 			return err

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/raft"
 	boltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 // identity is who this member is. It lives in the same file as its votes, so that
@@ -58,7 +59,7 @@ func openStore(dir string) (*store, error) {
 	}
 	path := filepath.Join(dir, fileName)
 	db, err := boltdb.New(boltdb.Options{Path: path, BoltOptions: &bbolt.Options{Timeout: time.Second}})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, bbolterrors.ErrTimeout) {
 		return nil, hinted(fmt.Sprintf("%s is in use by another process", path), "is vipd running already? see `systemctl status vipd`")
 	}
 	if err != nil {

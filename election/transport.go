@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/raft"
@@ -118,15 +119,12 @@ func (t *transport) handleAppend(call raft.RPC, c *raft.AppendEntriesRequest) (a
 }
 
 func (t *transport) handleVote(call raft.RPC, c *raft.RequestVoteRequest) (any, error) {
-	candidate, err := t.candidate(c.RPCHeader)
-	if err == nil {
-		err = t.rules.mayVote(c.Term, candidate, c.LeadershipTransfer)
-	}
-	if err != nil {
+	candidate, ok := t.eligible(c.RPCHeader, c.Term, c.LeadershipTransfer)
+	if !ok {
 		return &raft.RequestVoteResponse{RPCHeader: t.header(), Term: t.raft.Term()}, nil
 	}
 	response, err := t.pass(call, c)
-	if v, ok := response.(*raft.RequestVoteResponse); err == nil && ok && v.Granted {
+	if v, is := response.(*raft.RequestVoteResponse); err == nil && is && v.Granted {
 		if err := t.rules.vote(c.Term, candidate, c.LeadershipTransfer); err != nil {
 			return nil, fmt.Errorf("withdrawn: %w", err)
 		}
@@ -136,15 +134,12 @@ func (t *transport) handleVote(call raft.RPC, c *raft.RequestVoteRequest) (any, 
 
 func (t *transport) handlePreVote(call raft.RPC, c *raft.RequestPreVoteRequest) (any, error) {
 	refused := &raft.RequestPreVoteResponse{RPCHeader: t.header(), Term: t.raft.Term()}
-	candidate, err := t.candidate(c.RPCHeader)
-	if err == nil {
-		err = t.rules.mayVote(c.Term, candidate, false)
-	}
-	if err != nil {
+	candidate, ok := t.eligible(c.RPCHeader, c.Term, false)
+	if !ok {
 		return refused, nil
 	}
 	response, err := t.pass(call, c)
-	if v, ok := response.(*raft.RequestPreVoteResponse); err == nil && ok && v.Granted {
+	if v, is := response.(*raft.RequestPreVoteResponse); err == nil && is && v.Granted {
 		// Raft gives a pre-vote also for a term in which it has stood or voted.
 		if t.raft.Term() >= c.Term || !t.turn.give(candidate) {
 			return refused, nil
@@ -153,21 +148,19 @@ func (t *transport) handlePreVote(call raft.RPC, c *raft.RequestPreVoteRequest) 
 	return response, err
 }
 
-// candidate returns who asks for a vote, if it is who it says by this member's own
-// configuration. A member without any configuration remembers nothing and votes
-// for nobody. (One that finds itself listed as non-voter may vote: if it is asked,
-// the entry that gives it the vote exists and merely has not arrived, and without
-// its voice a cluster of one that was adding its second could never elect again.)
-func (t *transport) candidate(h raft.RPCHeader) (raft.ServerID, error) {
-	if h.ProtocolVersion != raft.ProtocolVersionMax || len(h.ID) == 0 {
-		return "", fmt.Errorf("vote asked by protocol %d, id %q", h.ProtocolVersion, h.ID)
-	}
-	for _, s := range t.raft.Configuration().Servers {
-		if s.ID == raft.ServerID(h.ID) && s.Address == t.wire.DecodePeer(h.Addr) {
-			return s.ID, nil
-		}
-	}
-	return "", fmt.Errorf("vote asked by %s at %s, which is not in the configuration", h.ID, h.Addr)
+// eligible returns who asks for a vote, and whether the rules let it have one. It
+// must be who it says by this member's own configuration. A member without any
+// configuration remembers nothing and votes for nobody. (One that finds itself
+// listed as non-voter may vote: if it is asked, the entry that gives it the vote
+// exists and merely has not arrived, and without its voice a cluster of one that
+// was adding its second could never elect again.)
+func (t *transport) eligible(h raft.RPCHeader, term uint64, transfer bool) (candidate raft.ServerID, ok bool) {
+	candidate = raft.ServerID(h.ID)
+	known := h.ProtocolVersion == raft.ProtocolVersionMax && candidate != "" &&
+		slices.ContainsFunc(t.raft.Configuration().Servers, func(s raft.Server) bool {
+			return s.ID == candidate && s.Address == t.wire.DecodePeer(h.Addr)
+		})
+	return candidate, known && t.rules.mayVote(term, candidate, transfer) == nil
 }
 
 func (t *transport) header() raft.RPCHeader {

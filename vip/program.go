@@ -117,28 +117,28 @@ func assemble(d direction, addrs []netip.Addr, deadline int) asm.Instructions {
 // Incoming ARP must not ask for it, unless the sender has it too: then it is the holder's gratuitous ARP (RFC 5227 §3).
 func assembleARP(d direction, addrs []netip.Addr) asm.Instructions {
 	if !slices.ContainsFunc(addrs, netip.Addr.Is4) {
-		return otherwise("pass")
+		return otherwise()
 	}
 	sender := append(load4("arp_sender", arpSender, "pass"), asm.LoadMem(second, asm.RFP, buffer, asm.Word))
 	if d == egress {
-		return slices.Concat(sender, asm.Instructions{asm.Mov.Reg(first, second)}, match4(addrs, "fenced"), otherwise("pass"))
+		return slices.Concat(sender, asm.Instructions{asm.Mov.Reg(first, second)}, match4(addrs, "fenced"), otherwise())
 	}
 	return slices.Concat(sender,
 		load4("arp_target", arpTarget, "pass"),
 		asm.Instructions{asm.LoadMem(first, asm.RFP, buffer, asm.Word)},
-		match4(addrs, "arp_asked"), otherwise("pass"),
-		section("arp_asked", asm.Instructions{asm.JNE.Reg(first, second, "fenced")}), otherwise("pass"),
+		match4(addrs, "arp_asked"), otherwise(),
+		section("arp_asked", asm.Instructions{asm.JNE.Reg(first, second, "fenced")}), otherwise(),
 	)
 }
 
 func assembleIPv4(d direction, addrs []netip.Addr) asm.Instructions {
 	if !slices.ContainsFunc(addrs, netip.Addr.Is4) {
-		return otherwise("pass")
+		return otherwise()
 	}
 	return slices.Concat(
 		load4("ipv4_address", [...]int32{ingress: ipv4Dst, egress: ipv4Src}[d], "fenced"),
 		asm.Instructions{asm.LoadMem(first, asm.RFP, buffer, asm.Word)},
-		match4(addrs, "fenced"), otherwise("pass"),
+		match4(addrs, "fenced"), otherwise(),
 	)
 }
 
@@ -146,7 +146,7 @@ func assembleIPv4(d direction, addrs []netip.Addr) asm.Instructions {
 // extension headers: what the kernel sends has none there, and an answer to what it gets goes out from the address itself.
 func assembleIPv6(d direction, addrs []netip.Addr) asm.Instructions {
 	if !slices.ContainsFunc(addrs, netip.Addr.Is6) {
-		return otherwise("pass")
+		return otherwise()
 	}
 	return slices.Concat(
 		loadHeader("ipv6_header", 0, ipv6Size, "fenced"),
@@ -160,7 +160,7 @@ func assembleIPv6(d direction, addrs []netip.Addr) asm.Instructions {
 			asm.LoadMem(asm.R0, asm.RFP, buffer, asm.Byte),
 			asm.JNE.Imm(asm.R0, [...]int32{ingress: solicitation, egress: advertisement}[d], "pass"),
 		},
-		match6(ndTarget, addrs, "fenced"), otherwise("pass"),
+		match6(ndTarget, addrs, "fenced"), otherwise(),
 	)
 }
 
@@ -234,8 +234,8 @@ func section(name string, code asm.Instructions) asm.Instructions {
 	return code
 }
 
-func otherwise(label string) asm.Instructions {
-	return asm.Instructions{asm.Ja.Label(label)}
+func otherwise() asm.Instructions {
+	return asm.Instructions{asm.Ja.Label("pass")}
 }
 
 // ethertype is how __sk_buff.protocol shows a protocol: in network byte order.
