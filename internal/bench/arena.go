@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,8 +27,7 @@ func newArena(ctx context.Context, c contestant) (*arena, error) {
 	}
 	a := &arena{Lab: l, c: c, daemons: map[*lab.Host]*lab.Daemon{}}
 	if err := a.open(ctx); err != nil {
-		a.Close()
-		return nil, err
+		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
 }
@@ -135,8 +135,6 @@ func (a *arena) firstOther(holder *lab.Host, from time.Duration) time.Duration {
 	}
 	return first
 }
-
-func (a *arena) daemon(h *lab.Host) *lab.Daemon { return a.daemons[h] }
 
 // logs is what the daemons wrote, for a contestant that did not come back.
 func (a *arena) logs() string {

@@ -34,12 +34,12 @@ func (a *arena) idle(ctx context.Context, length time.Duration) (idleness, error
 	if err := a.prober.Stop(); err != nil {
 		return idleness{}, err
 	}
-	before, err := usageOf(a.daemon(holder))
+	before, err := usageOf(a.daemons[holder])
 	if err != nil {
 		return idleness{}, err
 	}
 	pause(ctx, length)
-	after, err := usageOf(a.daemon(holder))
+	after, err := usageOf(a.daemons[holder])
 	if err != nil {
 		return idleness{}, err
 	}

@@ -25,14 +25,18 @@ func (b *bench) wanted(c contestant, id string) bool {
 
 // measure measures all that is wanted of one contestant. What it has when ctx ends, or when something does not work, is
 // returned all the same; what did not work is part of the result.
-func (b *bench) measure(ctx context.Context, c contestant) column {
-	result := column{Name: c.name, Detail: c.detail, Detect: c.detect, Trials: map[string][]trial{}}
+func (b *bench) measure(ctx context.Context, c contestant) (result column) {
+	result = column{Name: c.name, Detail: c.detail, Detect: c.detect, Trials: map[string][]trial{}}
 	a, err := newArena(ctx, c)
 	if err != nil {
 		result.Failed = append(result.Failed, err.Error())
 		return result
 	}
-	defer func() { a.Close() }()
+	defer func() {
+		if err := a.Close(); err != nil {
+			result.Failed = append(result.Failed, err.Error())
+		}
+	}()
 	part := func(id string, do func(a *arena) error) {
 		if !b.wanted(c, id) || ctx.Err() != nil {
 			return

@@ -47,8 +47,8 @@ func mishaps(c contestant) []mishap {
 // ifRunning signals the daemon, unless it is down at the moment.
 func ifRunning(sig unix.Signal) act {
 	return func(_ context.Context, a *arena, h *lab.Host) error {
-		if a.daemon(h).PID() != 0 {
-			_ = a.daemon(h).Signal(sig) // it may end in this very moment
+		if a.daemons[h].PID() != 0 {
+			_ = a.daemons[h].Signal(sig) // it may end in this very moment
 		}
 		return nil
 	}

@@ -21,8 +21,6 @@ type summary struct {
 	runs             int
 	median, p95, max time.Duration
 	overlap          time.Duration // the longest of all trials
-	overlaps         int           // trials with an overlap
-	moved            int
 	unclear          int
 }
 
@@ -33,12 +31,6 @@ func summarise(trials []trial, of func(trial) time.Duration) summary {
 		lengths = append(lengths, of(t))
 		s.overlap = max(s.overlap, t.Overlap)
 		s.unclear += t.Unclear
-		if t.Overlap > 0 {
-			s.overlaps++
-		}
-		if t.Moved {
-			s.moved++
-		}
 	}
 	slices.Sort(lengths)
 	s.median, s.p95, s.max = quantile(lengths, 0.5), quantile(lengths, 0.95), quantile(lengths, 1)

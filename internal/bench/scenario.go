@@ -39,15 +39,15 @@ func scenarios() []scenario {
 func nothing(context.Context, *arena, *lab.Host) error          { return nil }
 func crash(_ context.Context, _ *arena, h *lab.Host) error      { return h.Crash() }
 func heal(_ context.Context, _ *arena, h *lab.Host) error       { return h.Heal() }
-func stop(_ context.Context, a *arena, h *lab.Host) error       { return a.daemon(h).Stop() }
-func restart(_ context.Context, a *arena, h *lab.Host) error    { return a.daemon(h).Restart() }
-func revive(_ context.Context, a *arena, h *lab.Host) error     { return a.c.revive(a.daemon(h)) }
+func stop(_ context.Context, a *arena, h *lab.Host) error       { return a.daemons[h].Stop() }
+func restart(_ context.Context, a *arena, h *lab.Host) error    { return a.daemons[h].Restart() }
+func revive(_ context.Context, a *arena, h *lab.Host) error     { return a.c.revive(a.daemons[h]) }
 func sicken(_ context.Context, _ *arena, h *lab.Host) error     { return h.Sicken() }
 func cure(_ context.Context, _ *arena, h *lab.Host) error       { return h.Cure() }
 func transfer(ctx context.Context, a *arena, h *lab.Host) error { return a.c.transfer(ctx, a.Lab, h) }
 
 func send(sig unix.Signal) act {
-	return func(_ context.Context, a *arena, h *lab.Host) error { return a.daemon(h).Signal(sig) }
+	return func(_ context.Context, a *arena, h *lab.Host) error { return a.daemons[h].Signal(sig) }
 }
 
 func cut(d lab.Direction) act {

@@ -157,24 +157,33 @@ func (t Timeline) Missed() int {
 
 // First is when that host first answered, negative if it did not.
 func (t Timeline) First(host string) time.Duration {
-	i := slices.IndexFunc(t.Ticks, func(tick Tick) bool { return tick.Answered.Has(t.index(host)) })
-	if i < 0 {
-		return -1
-	}
-	return t.due(i)
-}
-
-// Last is when that host last answered, negative if it did not.
-func (t Timeline) Last(host string) time.Duration {
-	for i := len(t.Ticks) - 1; i >= 0; i-- {
-		if t.Ticks[i].Answered.Has(t.index(host)) {
+	set := t.set(host)
+	for i, tick := range t.Ticks {
+		if tick.Answered&set != 0 {
 			return t.due(i)
 		}
 	}
 	return -1
 }
 
-func (t Timeline) index(host string) int { return max(0, slices.Index(t.Hosts, host)) }
+// Last is when that host last answered, negative if it did not.
+func (t Timeline) Last(host string) time.Duration {
+	set := t.set(host)
+	for i, tick := range slices.Backward(t.Ticks) {
+		if tick.Answered&set != 0 {
+			return t.due(i)
+		}
+	}
+	return -1
+}
+
+// set is the host alone; nobody, if the timeline does not know it.
+func (t Timeline) set(host string) Answers {
+	if i := slices.Index(t.Hosts, host); i >= 0 {
+		return 1 << i
+	}
+	return 0
+}
 
 // Names lists the hosts of a set.
 func (t Timeline) Names(a Answers) []string {

@@ -87,3 +87,23 @@ func TestTimelineIsCutAtTicks(t *testing.T) {
 		})
 	}
 }
+
+func TestTimelineKnowsWhenAHostFirstAndLastAnswered(t *testing.T) {
+	tests := []struct {
+		host        string
+		first, last time.Duration
+	}{
+		{"vm1", 1 * time.Millisecond, 3 * time.Millisecond},
+		{"vm2", 3 * time.Millisecond, 5 * time.Millisecond},
+		{"vm3", -1, -1},
+		{"vm9", -1, -1},
+	}
+	for _, test := range tests {
+		t.Run(test.host, func(t *testing.T) {
+			l := line(".11a.2.")
+			if first, last := l.First(test.host), l.Last(test.host); first != test.first || last != test.last {
+				t.Errorf("first %v, last %v; want %v, %v", first, last, test.first, test.last)
+			}
+		})
+	}
+}
