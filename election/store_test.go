@@ -1,0 +1,163 @@
+package election
+
+import (
+	"bytes"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func mustOpen(t *testing.T, dir string) *store {
+	t.Helper()
+	s, err := openStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func TestAVoteIsWrittenWholeOrNotAtAll(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir)
+	for _, err := range []error{
+		s.SetUint64([]byte(keyVoteTerm), 7), s.Set([]byte(keyVoteCandidate), []byte("10.0.0.1:7600")),
+		s.SetUint64([]byte(keyVoteTerm), 8), // and here the power fails
+		s.Close(),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = mustOpen(t, dir)
+	term, err := s.GetUint64([]byte(keyVoteTerm))
+	candidate, err2 := s.Get([]byte(keyVoteCandidate))
+	if term != 7 || string(candidate) != "10.0.0.1:7600" || err != nil || err2 != nil {
+		t.Errorf("after the crash the vote is for %s in term %d (%v, %v)", candidate, term, err, err2)
+	}
+}
+
+func TestAFreshStoreSaysNotFoundInTheWordsThatRaftExpects(t *testing.T) {
+	s := mustOpen(t, t.TempDir())
+	for _, err := range []error{second(s.GetUint64([]byte(keyVoteTerm))), second(s.Get([]byte(keyVoteCandidate))), second(s.GetUint64([]byte("CurrentTerm")))} {
+		if err == nil || err.Error() != "not found" {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestADataDirectoryInUseIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	mustOpen(t, dir)
+	if _, err := openStore(dir); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, fileName)+" is in use") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnIdentityIsKeptAndBelongsToOneMachine(t *testing.T) {
+	s := mustOpen(t, t.TempDir())
+	first, err := s.identify("one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.identify("one"); err != nil || again != first {
+		t.Errorf("got %+v, %v; want %+v", again, err, first)
+	}
+	if _, err := s.identify("two"); err == nil || !strings.Contains(err.Error(), "another machine") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheStateRemembersWhoHeldAndWhy(t *testing.T) {
+	s := state{}
+	for _, c := range []command{
+		{Holder: &Change{To: "vm1", Term: 2, Reason: "the first holder"}},
+		{Holder: &Change{To: "vm1", Term: 2, Reason: "told twice"}},
+		{Intent: &intent{Term: 2, Reason: "asked for by an operator"}},
+		{Holder: &Change{To: "vm2", Term: 3, Reason: "vm1 was silent for 500ms"}},
+		{Holder: &Change{To: "vm3", Term: 5, Reason: "vm2 was silent for 500ms"}}, // the intent was for term 3
+	} {
+		s = s.apply(c)
+	}
+	want := []Change{
+		{To: "vm1", Term: 2, Reason: "the first holder"},
+		{From: "vm1", To: "vm2", Term: 3, Reason: "asked for by an operator"},
+		{From: "vm2", To: "vm3", Term: 5, Reason: "vm2 was silent for 500ms"},
+	}
+	if diff := cmp.Diff(want, s.History); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+	for term := uint64(10); term < 200; term++ {
+		s = s.apply(command{Holder: &Change{To: "vm1", Term: term}})
+	}
+	if len(s.History) != historySize || s.History[historySize-1].Term != 199 {
+		t.Errorf("%d changes are kept, the last of term %d", len(s.History), s.History[len(s.History)-1].Term)
+	}
+}
+
+func TestASnapshotRestoresTheState(t *testing.T) {
+	m := newMachine()
+	m.set(state{Cluster: "c", Detect: time.Second, Members: []Member{{ID: "1", Name: "vm1", Healthy: true}}})
+	snap, err := m.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink := &memorySink{}
+	if err := snap.Persist(sink); err != nil {
+		t.Fatal(err)
+	}
+	restored := newMachine()
+	if err := restored.Restore(io.NopCloser(&sink.Buffer)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(m.get(), restored.get()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+type memorySink struct{ bytes.Buffer }
+
+func (*memorySink) ID() string    { return "1" }
+func (*memorySink) Cancel() error { return nil }
+func (*memorySink) Close() error  { return nil }
+
+func FuzzHello(f *testing.F) {
+	var b bytes.Buffer
+	if err := writeFrame(&b, hello{Protocol: protocolRaft, Cluster: "c", Detect: time.Second, ID: "x"}); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
+	f.Add([]byte("vipd\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var h hello
+		if readFrame(bytes.NewReader(data), &h) != nil {
+			return
+		}
+		var out bytes.Buffer
+		if err := writeFrame(&out, h); err != nil {
+			t.Fatal(err)
+		}
+		var again hello
+		if err := readFrame(&out, &again); err == nil && again != h {
+			t.Errorf("%+v was read back as %+v", h, again)
+		}
+	})
+}
+
+func FuzzRestore(f *testing.F) {
+	f.Add([]byte(`{"cluster":"c","members":[{"id":"1"}],"history":[{"term":1}]}`))
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		m := newMachine()
+		if m.Restore(io.NopCloser(bytes.NewReader(data))) == nil {
+			s := m.get().apply(command{Holder: &Change{Term: 1}})
+			_ = s.apply(command{Member: &Member{ID: "2", Name: "b"}})
+		}
+	})
+}
