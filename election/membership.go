@@ -157,6 +157,9 @@ func (n *Node) admit(ctx context.Context, m Member) error {
 		if err := n.step(ctx, func() raft.IndexFuture { return n.raft.AddVoter(id, address, 0, commitTimeout) }); err != nil {
 			return fmt.Errorf("give %s its vote: %w", m.Name, err)
 		}
+		if err := n.awaitKnown(ctx); err != nil {
+			return fmt.Errorf("tell all members of %s: %w", m.Name, err)
+		}
 		n.log.Info("member joined", zap.String("member", m.Name), zap.String("address", m.Address))
 		return nil
 	})
@@ -181,11 +184,35 @@ func (n *Node) replace(ctx context.Context, m Member) error {
 	return nil
 }
 
-// awaitCaughtUp waits until a peer has every entry committed so far.
+// awaitCaughtUp waits until a peer is in contact and has every entry committed so
+// far.
 func (n *Node) awaitCaughtUp(ctx context.Context, id raft.ServerID) error {
 	target := n.raft.CommitIndex()
-	for n.transport.matched(id) < target || !n.reachable(id) {
-		if !pause(ctx, 10*time.Millisecond) {
+	return n.await(ctx, func() bool { return n.transport.matched(id) >= target && n.reachable(id) })
+}
+
+// awaitKnown waits until every member in contact has every entry committed so far.
+// Raft refuses its vote to a candidate that it does not yet know to be a voter: if
+// the leader were lost before all know of a new member, that member and one that
+// does not know of it could not elect.
+func (n *Node) awaitKnown(ctx context.Context) error {
+	target := n.raft.CommitIndex()
+	return n.await(ctx, func() bool {
+		return !slices.ContainsFunc(n.candidates(), func(id raft.ServerID) bool {
+			return n.reachable(id) && n.transport.matched(id) < target
+		})
+	})
+}
+
+// await waits, for some seconds at most, until a condition holds on the leader.
+func (n *Node) await(ctx context.Context, condition func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	for !condition() {
+		if n.raft.State() != raft.Leader {
+			return ErrNoLeader
+		}
+		if !pause(ctx, time.Millisecond) {
 			return context.Cause(ctx)
 		}
 	}
