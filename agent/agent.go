@@ -222,15 +222,21 @@ func (a *Agent) find(ctx context.Context, x FindSuccessor) Found {
 // tell logs what an operator wants to know of a step: one line a change.
 func (a *Agent) tell(before, after State, e Event) {
 	log := a.cfg.Log
-	if before.Role != after.Role {
+	if before.Role != after.Role || before.RoleTerm != after.RoleTerm {
 		log.Info("state changed", zap.String("state", string(after.Role)), zap.String("previous", string(before.Role)),
-			zap.Uint64("term", after.Term), zap.String("reason", after.Told.Reason))
+			zap.Uint64("term", after.Term), zap.String("reason", after.Reason))
 	}
-	if before.Held != after.Held {
-		log.Info(map[bool]string{true: "lease gained", false: "lease ended"}[after.Held], zap.Uint64("term", after.Term))
+	switch {
+	case after.Held && (!before.Held || before.Term != after.Term):
+		log.Info("lease gained", zap.Uint64("term", after.Term))
+	case before.Held && !after.Held:
+		log.Info("lease ended", zap.Uint64("term", before.Term))
 	}
-	if before.Armed != after.Armed || before.Unarmed != after.Unarmed {
-		log.Info("fence", zap.Bool("armed", after.Armed), zap.String("reason", after.Unarmed))
+	switch {
+	case after.Armed && !before.Armed:
+		log.Info("fence armed")
+	case !after.Armed && before.Unarmed != after.Unarmed:
+		log.Error("the fence is not armed; this host does not hold the addresses", zap.String("error", after.Unarmed))
 	}
 	if after.UnbindErr != "" && before.UnbindErr != after.UnbindErr {
 		log.Error("the addresses can't be removed; the fence stays closed", zap.String("error", after.UnbindErr))

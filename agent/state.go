@@ -43,6 +43,7 @@ type State struct {
 	RoleTerm   uint64    // the term for which it was begun, for MASTER
 	Previous   Role      // of the hook before
 	Since      time.Time // when Role began
+	Reason     string    // why
 	Wanted     Role      // what the hooks should be told last
 	WantedTerm uint64
 	Running    bool   // the hook of Role runs now

@@ -367,7 +367,8 @@ func (d *decision) startHook() {
 		return
 	}
 	d.Previous, d.Role, d.RoleTerm, d.Since, d.Running = d.Role, d.Wanted, d.WantedTerm, d.now, true
-	d.do(RunHook{Role: d.Role, Previous: d.Previous, Term: d.Term, Reason: d.reason()})
+	d.Reason = d.reason()
+	d.do(RunHook{Role: d.Role, Previous: d.Previous, Term: d.Term, Reason: d.Reason})
 }
 
 // reason says why the role is what it is, for the hooks and the log.

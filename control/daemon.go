@@ -10,7 +10,8 @@ import "context"
 // An error that a person is to read may carry a Hint() string, and an
 // ExitCode() int (see [Error]); both reach the asker.
 type Daemon interface {
-	// Status says what this host knows now. It does not ask other hosts.
+	// Status says what this host knows now. It may ask the leader for what only
+	// the leader knows, but does not wait for it longer than a second.
 	Status(ctx context.Context) (Status, error)
 	// Init founds a cluster of which this host is the first member. On a host
 	// that is a member already it changes nothing and sets Already.

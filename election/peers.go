@@ -18,12 +18,13 @@ import (
 
 // Members ask one another over HTTP on the shared port, one request a connection.
 const (
-	pathCluster = "/cluster" // {} → clusterInfo; any host
-	pathJoin    = "/join"    // Member; the leader
-	pathRemove  = "/remove"  // a member's name or id; the leader
-	pathMove    = "/move"    // a member's name or empty; the leader
-	pathReport  = "/report"  // Member; the leader
-	pathRemoved = "/removed" // the id of the host that is told; any host
+	pathCluster  = "/cluster"  // {} → clusterInfo; any host
+	pathJoin     = "/join"     // Member; the leader
+	pathRemove   = "/remove"   // a member's name or id; the leader
+	pathMove     = "/move"     // a member's name or empty; the leader
+	pathReport   = "/report"   // Member; the leader
+	pathContacts = "/contacts" // {} → time since each member was heard, by id; the leader
+	pathRemoved  = "/removed"  // the id of the host that is told; any host
 )
 
 // DefaultPort is the port of an address that names none.
@@ -66,6 +67,12 @@ func (n *Node) servePeers(ctx context.Context) error {
 	handle(mux, pathRemove, onLeader(n, n.expel))
 	handle(mux, pathMove, onLeader(n, n.move))
 	handle(mux, pathReport, onLeader(n, func(_ context.Context, m Member) error { return n.commit(command{Member: &m}) }))
+	handle(mux, pathContacts, func(context.Context, struct{}) (any, error) {
+		if n.raft.State() != raft.Leader {
+			return nil, ErrNoLeader
+		}
+		return n.contacts(), nil
+	})
 	handle(mux, pathRemoved, func(_ context.Context, id raft.ServerID) (any, error) { return struct{}{}, n.wasRemoved(id) })
 	server := &http.Server{
 		Handler: mux, ReadHeaderTimeout: helloTimeout, ReadTimeout: helloTimeout, MaxHeaderBytes: 4 << 10,

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -18,7 +19,7 @@ type Status struct {
 	Lease     Lease
 	Length    time.Duration // of a lease
 	Needed    int           // voters that an election needs
-	Reachable int           // voters in contact; only the leader knows, -1 elsewhere
+	Reachable int           // voters in contact; -1 if not known: only the leader knows
 	Members   []MemberStatus
 	History   []Change // oldest first
 }
@@ -52,6 +53,42 @@ func (n *Node) Status() Status {
 		s.Reachable = q.reachable
 	}
 	return s
+}
+
+// StatusOfAll is Status with what only the leader knows: when each member was heard
+// last. A follower asks the leader for that, for up to T but no longer than a
+// second; without an answer it stays unknown.
+func (n *Node) StatusOfAll(ctx context.Context) Status {
+	s := n.Status()
+	if s.Leading || s.Leader.ID == "" {
+		return s
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(n.cfg.Detect, patience))
+	defer cancel()
+	var contacts map[string]time.Duration
+	if err := n.call(ctx, s.Leader.Address, pathContacts, struct{}{}, &contacts); err != nil {
+		return s
+	}
+	s.Reachable = 0
+	for i := range s.Members {
+		m := &s.Members[i]
+		if contact, known := contacts[m.ID]; known {
+			m.Contact = contact
+		}
+		if m.Voter && m.Contact >= 0 && m.Contact < n.cfg.Detect {
+			s.Reachable++
+		}
+	}
+	return s
+}
+
+// contacts returns when each member was heard last, on the leader.
+func (n *Node) contacts() map[string]time.Duration {
+	contacts := make(map[string]time.Duration)
+	for _, server := range n.view.Configuration().Servers {
+		contacts[string(server.ID)] = n.contact(server.ID, n.rules.self)
+	}
+	return contacts
 }
 
 // contact returns how long ago a member was heard of; -1 if this host can't know.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -105,8 +106,8 @@ func coded(err error) error {
 }
 
 // Status says what this host knows.
-func (a answers) Status(context.Context) (control.Status, error) {
-	s, now := a.node.Status(), boottime()
+func (a answers) Status(ctx context.Context) (control.Status, error) {
+	s, now := a.node.StatusOfAll(ctx), boottime()
 	status := control.Status{
 		Time: time.Now(), Node: a.nodeStatus(s), Cluster: clusterStatus(s, a.cfg.Detect), Holder: holder(s),
 		Lease: control.Lease{Held: s.Lease.Held, Term: s.Lease.Term, Remaining: control.Millis(s.Lease.Left), Length: control.Millis(s.Length)},
@@ -129,7 +130,7 @@ func (a answers) nodeStatus(s election.Status) control.Node {
 	state := a.agent.State()
 	n := control.Node{
 		Name: a.cfg.Node.Name, ID: s.ID, Address: a.cfg.Node.Address.String(), Version: version,
-		State: string(state.Role), Reason: state.Told.Reason, Since: state.Since, Uptime: control.Millis(time.Since(a.started)),
+		State: string(state.Role), Reason: cmp.Or(state.Told.Reason, state.Reason), Since: state.Since, Uptime: control.Millis(time.Since(a.started)),
 	}
 	if n.State == "" {
 		n.State = control.StateFault // nothing is known yet

@@ -108,7 +108,7 @@ func bare(address string) string {
 func (p *page) members() {
 	rows := [][]string{{"MEMBER", "ADDRESS", "ROLE", "HEALTH", "HEARD", "VERSION"}}
 	for _, m := range p.s.Cluster.Members {
-		rows = append(rows, []string{plain(m.Name), plain(m.Address), p.role(m), healthWord(m.Healthy), heard(m), plain(m.Version)})
+		rows = append(rows, []string{plain(m.Name), plain(m.Address), p.role(m), healthWord(m, p.s.Cluster.Detect), heard(m), plain(m.Version)})
 	}
 	lines := table(rows, nameWidth)
 	p.add("")
@@ -130,8 +130,12 @@ func (p *page) role(m control.Member) string {
 	}
 }
 
-func healthWord(healthy bool) string {
-	if healthy {
+// healthWord is what a member last said of itself, unless it says nothing any more.
+func healthWord(m control.Member, detect control.Millis) string {
+	switch {
+	case m.Contact != nil && *m.Contact > detect:
+		return "SILENT"
+	case m.Healthy:
 		return "well"
 	}
 	return "UNWELL"
