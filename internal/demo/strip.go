@@ -17,8 +17,9 @@ const (
 	markAhead   = ' ' // that has not been yet
 )
 
-// stripWidth is the number of marks in a line.
-const stripWidth = 75
+// stripWidth is the number of marks in a line. With what stands before them they must fit 80 columns: a line that the
+// terminal breaks can't be drawn over.
+const stripWidth = 70
 
 // strip draws a line for each host: who answered when. The last line tells the time, from the trouble on.
 func strip(t lab.Timeline, from, to, trouble time.Duration) []string {
@@ -72,7 +73,7 @@ func overlapped(t lab.Timeline, host int) bool {
 
 // ruler labels the trouble and each half second after it.
 func ruler(from, step, trouble time.Duration) string {
-	line := []rune(strings.Repeat(" ", stripWidth+12))
+	line := []rune(strings.Repeat(" ", stripWidth))
 	put := func(at time.Duration, label string) {
 		if cell := int((at - from) / step); cell >= 0 && cell < stripWidth {
 			copy(line[cell:], []rune(label))

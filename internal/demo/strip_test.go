@@ -32,10 +32,10 @@ func story() lab.Timeline {
 }
 
 func TestStripShowsWhoAnswered(t *testing.T) {
-	got := strip(story(), 0, 1500*time.Millisecond, 200*time.Millisecond)
+	got := strip(story(), 0, 1400*time.Millisecond, 200*time.Millisecond)
 	want := []string{
-		"vm1   " + strings.Repeat("#", 25) + strings.Repeat(".", 25) + "XXXXX.....     ..........",
-		"vm2   " + strings.Repeat(".", 45) + "#####XXXXX#####     ##########",
+		"vm1   " + strings.Repeat("#", 25) + strings.Repeat(".", 25) + "XXXXX.....     .....",
+		"vm2   " + strings.Repeat(".", 45) + "#####XXXXX#####     #####",
 		"                |trouble                 |0.5 s                   |1.0 s",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -46,8 +46,8 @@ func TestStripShowsWhoAnswered(t *testing.T) {
 func TestStripLeavesTheFutureBlank(t *testing.T) {
 	past := story()
 	past.Ticks = past.Ticks[:300]
-	got := strip(past, 0, 1500*time.Millisecond, 0)
-	if want := "vm1   " + strings.Repeat("#", 15) + strings.Repeat(" ", 60); got[0] != want {
+	got := strip(past, 0, 1400*time.Millisecond, 0)
+	if want := "vm1   " + strings.Repeat("#", 15) + strings.Repeat(" ", 55); got[0] != want {
 		t.Errorf("got %q, want %q", got[0], want)
 	}
 }
