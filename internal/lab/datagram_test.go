@@ -1,9 +1,12 @@
 package lab
 
 import (
+	"errors"
 	"net"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // arrives sends 1000 datagrams from one host to another and counts those that are there 100 ms after the last.
@@ -51,5 +54,17 @@ func udp(t *testing.T, h *Host, to *net.UDPAddr) *net.UDPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
+	// All datagrams of a test fit into it, so that none is lost to a reader that the machine lets wait.
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set error
+	err = raw.Control(func(fd uintptr) {
+		set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 4<<20)
+	})
+	if err := errors.Join(err, set); err != nil {
+		t.Fatal(err)
+	}
 	return conn
 }
