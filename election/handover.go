@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"go.uber.org/zap"
 )
 
 // patience is how long a hand-over waits for a successor that is merely behind.
@@ -16,7 +17,7 @@ const patience = time.Second
 // those that are healthy, in contact and have all entries. It is an error if there
 // is none, or if the named one can't; it blocks for up to T, but no more than a
 // second, before it says so. Only the leader knows. An unhealthy member succeeds
-// only if it is named.
+// only if it is named, or if this one can't hold at all.
 func (n *Node) Successor(ctx context.Context, target string) (Member, error) {
 	ctx, cancel := context.WithTimeout(ctx, min(n.cfg.Detect, patience))
 	defer cancel()
@@ -29,7 +30,7 @@ func (n *Node) Successor(ctx context.Context, target string) (Member, error) {
 }
 
 func (n *Node) successor(target string) (Member, error) {
-	if n.raft.State() != raft.Leader {
+	if !n.Leading() {
 		return Member{}, ErrNoLeader
 	}
 	if target != "" {
@@ -44,8 +45,9 @@ func (n *Node) successor(target string) (Member, error) {
 		}
 		return m, nil
 	}
+	holds := n.rules.isAble()
 	for _, id := range n.candidates() {
-		if s, m, ok := n.find(string(id)); ok && m.Healthy && n.canSucceed(s) {
+		if s, m, ok := n.find(string(id)); ok && (m.Healthy || m.Able && !holds) && n.canSucceed(s) {
 			return m, nil
 		}
 	}
@@ -65,10 +67,19 @@ func (n *Node) canSucceed(s raft.Server) bool {
 	return s.Suffrage == raft.Voter && n.reachable(s.ID) && n.transport.matched(s.ID) >= n.raft.CommitIndex()
 }
 
-// Intend writes into the history why the coming hand-over happens. It blocks for
-// one replicated entry; the lease runs on.
+// Intend writes into the history why the coming hand-over happens; the lease runs
+// on. It blocks for one replicated entry, but for no more than a second: a disk that
+// hangs is a reason to hand over, not to wait.
 func (n *Node) Intend(reason string) error {
-	return n.commit(command{Intent: &intent{Term: n.raft.CurrentTerm(), Reason: reason}})
+	done := make(chan error, 1)
+	n.background.Go(func() { done <- n.commit(command{Intent: &intent{Term: n.raft.CurrentTerm(), Reason: reason}}) })
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(patience):
+		n.log.Warn("the reason of the hand-over can't be written in time", zap.String("reason", reason))
+		return nil
+	}
 }
 
 // HandOver gives up the lease for good, closes the fence, and only then tells the

@@ -46,7 +46,7 @@ var (
 	errPromised   = errors.New("promised to another leader")
 	errAbdicated  = errors.New("abdicated in this term")
 	errVoted      = errors.New("voted in a later term")
-	errUnable     = errors.New("this member does not stand for election")
+	errUnable     = errors.New("this member can't hold the addresses")
 )
 
 // rules is the lease protocol of one member: what it promised, and what it was
@@ -57,7 +57,7 @@ type rules struct {
 	timing
 	self   raft.ServerID
 	now    func() Instant
-	voters func() []raft.ServerID // of the latest configuration; must not block
+	voters func(term uint64) []raft.ServerID // of the latest configuration if raft is in term still, else nil; must not block
 	fence  Fence
 
 	mu         sync.Mutex
@@ -82,7 +82,7 @@ type rules struct {
 	changed chan struct{} // holds a token after a lease began or was given up
 }
 
-func newRules(self raft.ServerID, detect time.Duration, now func() Instant, voters func() []raft.ServerID, fence Fence) *rules {
+func newRules(self raft.ServerID, detect time.Duration, now func() Instant, voters func(term uint64) []raft.ServerID, fence Fence) *rules {
 	r := &rules{timing: timingFor(detect), self: self, now: now, voters: voters, fence: fence, changed: make(chan struct{}, 1)}
 	fence.SetDeadline(0)
 	r.quarantine = now().Add(detect)
@@ -107,14 +107,15 @@ func (r *rules) acknowledged(term uint64, peer raft.ServerID, sent Instant) {
 }
 
 // extend moves the deadline to the latest instant that a majority has vouched
-// for. The configuration is read after the acknowledgements it is combined with.
+// for. The configuration is read after the acknowledgements it is combined with,
+// and must not be one of a later term, which raft may have just learnt of.
 func (r *rules) extend() {
 	now, term := r.now(), r.held.term
 	switch {
 	case !r.able, now < r.quarantine, r.voted > term, r.abdicated >= term, r.boundToOther(r.self, now):
 		return
 	}
-	voters := r.voters()
+	voters := r.voters(term)
 	if !slices.Contains(voters, r.self) {
 		r.close(now)
 		return
@@ -227,10 +228,7 @@ func (r *rules) mayStand(term uint64) error {
 }
 
 func (r *rules) standing(term uint64, transfer bool) error {
-	switch {
-	case !r.able:
-		return errUnable
-	case transfer && term != r.obeyed+1:
+	if transfer && term != r.obeyed+1 {
 		return fmt.Errorf("no take-over call of term %d was obeyed", term-1)
 	}
 	return r.refusal(term, r.self, transfer, r.now())
@@ -262,7 +260,9 @@ func (r *rules) abdicate(term uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	r.abdicated, r.left = max(r.abdicated, term), now
+	if term > r.abdicated {
+		r.abdicated, r.left = term, now
+	}
 	r.close(now)
 }
 
@@ -311,12 +311,19 @@ func (r *rules) obey(term uint64, leader raft.ServerID) error {
 	return nil
 }
 
-// setAble says whether this member may stand and hold (rule "standing"). A lease
-// that it has is not extended any more once it may not.
+// setAble says whether this member may hold (rule "standing"). A lease that it has
+// is not extended any more once it may not. It may still be elected, so that the
+// log goes on if it alone has all of it, but then opens no fence and hands over.
 func (r *rules) setAble(able bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.able = able
+}
+
+func (r *rules) isAble() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.able
 }
 
 // current returns the term and the end of the lease; the end is zero when there

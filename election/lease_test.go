@@ -26,7 +26,7 @@ func newBench(t *testing.T, voters ...raft.ServerID) *bench {
 		voters = []raft.ServerID{"a", "b", "c"}
 	}
 	b := &bench{t: t, clock: 10_000 - Instant(testDetect), fence: &memoryFence{until: 1 << 62}, who: voters}
-	b.rules = newRules("b", testDetect, func() Instant { return b.clock }, func() []raft.ServerID { return b.who }, b.fence)
+	b.rules = newRules("b", testDetect, func() Instant { return b.clock }, func(uint64) []raft.ServerID { return b.who }, b.fence)
 	b.setAble(true)
 	b.clock = 10_000
 	return b
@@ -198,7 +198,7 @@ func TestSerialTheSecondLeaderOfATermIsRefused(t *testing.T) {
 func TestQuarantineAFreshStartNeitherVotesNorStandsNorHoldsButFollows(t *testing.T) {
 	b := newBench(t)
 	fence := &memoryFence{until: 1 << 62}
-	r := newRules("b", testDetect, func() Instant { return b.clock }, func() []raft.ServerID { return []raft.ServerID{"b"} }, fence)
+	r := newRules("b", testDetect, func() Instant { return b.clock }, func(uint64) []raft.ServerID { return []raft.ServerID{"b"} }, fence)
 	r.setAble(true)
 	if fence.until != 0 {
 		t.Error("the fence was not closed at the start")
@@ -235,6 +235,8 @@ func TestAbdicationWithoutASuccessorFallsSilentAfterTwoT(t *testing.T) {
 	b := newBench(t)
 	b.acknowledged(7, "a", 10_000)
 	b.abdicate(7)
+	b.clock = 11_500
+	b.abdicate(7) // once more: that does not put it off
 	b.clock = 12_000
 	if b.silent(7) {
 		t.Error("silent before 2 T")
@@ -296,21 +298,31 @@ func TestTakeOverAThirdMemberVotesForTheSuccessorInSpiteOfItsPromise(t *testing.
 	b.want(b.vote(8, "c", true), nil)
 }
 
-func TestStandingAMemberThatIsNotAbleNeitherStandsNorExtends(t *testing.T) {
+func TestStandingAMemberThatIsNotAbleHoldsNothing(t *testing.T) {
 	b := newBench(t)
 	b.acknowledged(7, "a", 10_000)
 	b.setAble(false)
 	b.acknowledged(7, "a", 10_100)
 	b.wantFence(10_750)
-	b.want(b.stand(8, false), errUnable)
 	b.want(b.mayVote(8, "c", false), errPromised)
 	b.clock = 10_750
 	b.want(b.mayVote(8, "c", false), nil) // it still votes
+	b.want(b.stand(8, false), nil)        // and may lead, but not hold
+	b.acknowledged(8, "a", 10_740)
+	b.wantFence(10_750)
 }
 
 func TestALaterLeaderClosesTheFence(t *testing.T) {
 	b := newBench(t)
 	b.acknowledged(7, "a", 10_000)
 	b.want(b.promise(8, "c"), nil)
+	b.wantFence(0)
+}
+
+func TestConfigurationOfALaterTermIsNotCounted(t *testing.T) {
+	b := newBench(t)
+	b.acknowledged(7, "a", 10_000)
+	b.voters = func(uint64) []raft.ServerID { return nil } // what raft says of a term that it has left
+	b.acknowledged(7, "a", 10_050)
 	b.wantFence(0)
 }

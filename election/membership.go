@@ -41,8 +41,11 @@ func (n *Node) Init(ctx context.Context) (already bool, err error) {
 	if n.isMember() {
 		return true, nil
 	}
+	if begun := n.hello().Cluster; begun != "" {
+		return false, hinted("this host has begun to join cluster "+begun, "run `vipd join <peer>` again, or `vipd leave` to give that up")
+	}
 	cluster := randomID()
-	if err := n.adopt(cluster); err != nil {
+	if err := n.adopt("", cluster); err != nil {
 		return false, err
 	}
 	only := raft.Configuration{Servers: []raft.Server{{ID: n.rules.self, Address: raft.ServerAddress(n.cfg.Address.String())}}}
@@ -91,10 +94,11 @@ func (n *Node) Join(ctx context.Context, peer string) (already bool, err error) 
 	if info.Detect != n.cfg.Detect {
 		return false, detectDiffers(n.cfg.Detect, info.Detect)
 	}
-	if own := n.hello().Cluster; own != info.Cluster && n.isMember() {
+	own := n.hello().Cluster
+	if own != info.Cluster && n.isMember() {
 		return false, hinted(fmt.Sprintf("this host belongs to cluster %s, %s to cluster %s", own, peer, info.Cluster), "run `vipd leave` here first")
 	}
-	if err := n.adopt(info.Cluster); err != nil {
+	if err := n.adopt(own, info.Cluster); err != nil {
 		return false, err
 	}
 	me := n.reported()
@@ -209,7 +213,7 @@ func (n *Node) await(ctx context.Context, condition func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	for !condition() {
-		if n.raft.State() != raft.Leader {
+		if !n.Leading() {
 			return ErrNoLeader
 		}
 		if !pause(ctx, time.Millisecond) {
@@ -237,15 +241,39 @@ func (n *Node) Leave(ctx context.Context) error {
 		return ErrNotMember
 	}
 	if n.isMember() {
-		if len(n.view.voters()) == 1 {
-			return hinted("this host is the last member", "to give the cluster up, stop vipd and empty the data directory")
-		}
-		if err := n.callLeader(ctx, "", pathRemove, n.rules.self); err != nil {
+		if err := n.askToLeave(ctx); err != nil {
 			return err
 		}
 	}
 	n.forgetCluster()
 	return nil
+}
+
+// askToLeave asks any member to have this host taken out: a host that was removed
+// while it was cut off knows no leader.
+func (n *Node) askToLeave(ctx context.Context) error {
+	if len(n.view.voters()) == 1 && n.view.voters()[0] == n.rules.self {
+		return hinted("this host is the last member", "to give the cluster up, stop vipd and empty the data directory")
+	}
+	err := n.callLeader(ctx, "", pathLeave, n.rules.self)
+	for _, s := range n.view.Configuration().Servers {
+		if err == nil {
+			return nil
+		}
+		if s.ID != n.rules.self {
+			err = n.callLeader(ctx, string(s.Address), pathLeave, n.rules.self)
+		}
+	}
+	return err
+}
+
+// release takes a member that leaves out of the cluster. One that is out already
+// may go.
+func (n *Node) release(ctx context.Context, id string) error {
+	if _, _, ok := n.find(id); !ok {
+		return nil
+	}
+	return n.expel(ctx, id)
 }
 
 func (n *Node) forgetCluster() { n.leaving.Do(func() { close(n.left) }) }

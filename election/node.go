@@ -67,7 +67,7 @@ type Fitness int
 
 // The degrees of fitness.
 const (
-	Unable Fitness = iota // never stands, never holds: the fence is not armed
+	Unable Fitness = iota // never holds: the fence is not armed; stands last, only to keep the log going
 	Unwell                // stands late, when nobody better does
 	Ready                 // stands as soon as a leader is lost
 )
@@ -94,7 +94,7 @@ func Open(cfg Config) (*Node, error) {
 		report: Member{ID: id.ID, Name: cfg.Name, Address: cfg.Address.String(), Version: cfg.Version, Healthy: true},
 	}
 	self := raft.ServerID(id.ID)
-	n.rules = newRules(self, cfg.Detect, cfg.Now, n.view.voters, cfg.Fence)
+	n.rules = newRules(self, cfg.Detect, cfg.Now, n.view.votersIn, cfg.Fence)
 	n.stream = newStream(cfg.Listener, cfg.Dial, n.hello, n.log)
 	if err := n.start(self); err != nil {
 		n.stream.close()
@@ -119,7 +119,7 @@ func (n *Node) start(self raft.ServerID) error {
 		Stream: raftLayer{n.stream.raft, n.stream}, MaxPool: 3, MaxRPCsInFlight: 1,
 		Timeout: max(2*n.cfg.Detect, 500*time.Millisecond), Logger: logger,
 	})
-	order := &turn{self: self, detect: n.cfg.Detect, now: n.cfg.Now, order: n.order}
+	order := &turn{self: self, detect: n.cfg.Detect, now: n.cfg.Now, order: n.order, unfit: n.handicap}
 	n.transport = newTransport(network, n.rules, n.view, order)
 	r, err := raft.NewRaft(n.raftConfig(self), n.machine, n.store, n.store, snapshots, n.transport)
 	if err != nil {
@@ -127,6 +127,13 @@ func (n *Node) start(self raft.ServerID) error {
 	}
 	n.raft = r
 	n.view.raft.Store(r)
+	for _, s := range n.view.Configuration().Servers {
+		if s.ID == self && s.Address != n.transport.LocalAddr() {
+			err := hinted(fmt.Sprintf("node.address is %s, but the cluster knows this host at %s", n.transport.LocalAddr(), s.Address),
+				"set it back, run `vipd leave`, and then change it and join again")
+			return errors.Join(err, r.Shutdown().Error())
+		}
+	}
 	return nil
 }
 
@@ -191,11 +198,15 @@ func (n *Node) hello() hello {
 	return hello{Cluster: n.identity.Cluster, Detect: n.cfg.Detect, ID: raft.ServerID(n.identity.ID)}
 }
 
-// adopt records, durably, which cluster this host belongs to.
-func (n *Node) adopt(cluster string) error {
+// adopt records, durably, that this host belongs to cluster from now on, and to
+// none, or to the one that it began to join before, until now.
+func (n *Node) adopt(before, cluster string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	id := n.identity
+	if id.Cluster != before {
+		return hinted("another `vipd init` or `vipd join` is under way on this host", "wait for it, and see `vipd status`")
+	}
 	id.Cluster, id.Detect = cluster, n.cfg.Detect
 	if err := n.store.put(keyIdentity, id); err != nil {
 		return fmt.Errorf("record the cluster: %w", err)
@@ -210,7 +221,7 @@ func (n *Node) SetFitness(f Fitness, reason string) {
 	n.rules.setAble(f != Unable)
 	n.mu.Lock()
 	n.fitness = f
-	n.report.Healthy, n.report.Reason = f == Ready, reason
+	n.report.Able, n.report.Healthy, n.report.Reason = f != Unable, f == Ready, reason
 	n.mu.Unlock()
 	select {
 	case n.reporting <- struct{}{}:
@@ -222,6 +233,14 @@ func (n *Node) reported() Member {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.report
+}
+
+// handicap is how much later than the others a member stands that is not well:
+// more than their clocks and the leader's last calls to them differ.
+func (n *Node) handicap() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return time.Duration(Ready-n.fitness) * n.cfg.Detect / 4
 }
 
 // order returns the voters but for the lost leader, the best candidate first:
@@ -265,6 +284,16 @@ func (v *raftView) Term() uint64 {
 func (v *raftView) Campaigning(term uint64) bool {
 	r := v.raft.Load()
 	return r != nil && r.State() == raft.Candidate && r.CurrentTerm()+1 == term
+}
+
+// votersIn returns the voters of the latest configuration if it is none of a later
+// term. Raft enters a term before it takes over a configuration from it.
+func (v *raftView) votersIn(term uint64) []raft.ServerID {
+	ids := v.voters()
+	if v.Term() != term {
+		return nil
+	}
+	return ids
 }
 
 func (v *raftView) voters() []raft.ServerID {

@@ -21,6 +21,7 @@ const (
 	pathCluster  = "/cluster"  // {} → clusterInfo; any host
 	pathJoin     = "/join"     // Member; the leader
 	pathRemove   = "/remove"   // a member's name or id; the leader
+	pathLeave    = "/leave"    // the asker's id; the leader
 	pathMove     = "/move"     // a member's name or empty; the leader
 	pathReport   = "/report"   // Member; the leader
 	pathContacts = "/contacts" // {} → time since each member was heard, by id; the leader
@@ -65,10 +66,11 @@ func (n *Node) servePeers(ctx context.Context) error {
 	})
 	handle(mux, pathJoin, onLeader(n, n.admit))
 	handle(mux, pathRemove, onLeader(n, n.expel))
+	handle(mux, pathLeave, onLeader(n, n.release))
 	handle(mux, pathMove, onLeader(n, n.move))
 	handle(mux, pathReport, onLeader(n, func(_ context.Context, m Member) error { return n.commit(command{Member: &m}) }))
 	handle(mux, pathContacts, func(context.Context, struct{}) (any, error) {
-		if n.raft.State() != raft.Leader {
+		if !n.Leading() {
 			return nil, ErrNoLeader
 		}
 		return n.contacts(), nil
@@ -117,10 +119,10 @@ func handle[In any](mux *http.ServeMux, path string, f func(context.Context, In)
 // onLeader wraps what only the leader does; others say who leads.
 func onLeader[In any](n *Node, f func(context.Context, In) error) func(context.Context, In) (any, error) {
 	return func(ctx context.Context, in In) (any, error) {
-		if n.raft.State() == raft.Leader {
+		if n.Leading() {
 			return struct{}{}, f(ctx, in)
 		}
-		if leader, _ := n.raft.LeaderWithID(); leader != "" {
+		if leader, id := n.raft.LeaderWithID(); leader != "" && id != n.rules.self {
 			return nil, elsewhere(leader)
 		}
 		return nil, ErrNoLeader

@@ -57,7 +57,7 @@ func newWorld(t *rapid.T, n int) *world {
 func (w *world) start(i int) {
 	p := w.peers[i]
 	p.leads, p.granted = false, nil
-	p.rules = newRules(w.ids[i], testDetect, func() Instant { return w.clock(i) }, func() []raft.ServerID { return w.ids }, p.fence)
+	p.rules = newRules(w.ids[i], testDetect, func() Instant { return w.clock(i) }, func(uint64) []raft.ServerID { return w.ids }, p.fence)
 	p.rules.setAble(true)
 }
 

@@ -20,6 +20,7 @@ type Member struct {
 	Name    string `json:"name"`
 	Address string `json:"address"`
 	Version string `json:"version"`
+	Able    bool   `json:"able"` // can hold the addresses at all
 	Healthy bool   `json:"healthy"`
 	Reason  string `json:"reason,omitempty"` // why it is not healthy
 }

@@ -111,5 +111,8 @@ func (n *Node) contact(id, leader raft.ServerID) time.Duration {
 
 func (h hello) id() string { return string(h.ID) }
 
-// Leading reports whether this member is the leader, with or without a lease.
-func (n *Node) Leading() bool { return n.raft.State() == raft.Leader }
+// Leading reports whether this member is the leader, with or without a lease. One
+// that has abdicated merely waits for its successor.
+func (n *Node) Leading() bool {
+	return n.raft.State() == raft.Leader && !n.rules.hasAbdicated(n.raft.CurrentTerm())
+}

@@ -140,26 +140,27 @@ func (t *transport) handlePreVote(call raft.RPC, c *raft.RequestPreVoteRequest) 
 	}
 	response, err := t.pass(call, c)
 	if v, is := response.(*raft.RequestPreVoteResponse); err == nil && is && v.Granted {
-		// Raft gives a pre-vote also for a term in which it has stood or voted.
-		if t.raft.Term() >= c.Term || !t.turn.give(candidate) {
+		if !t.turn.give(candidate) {
 			return refused, nil
 		}
 	}
 	return response, err
 }
 
-// eligible returns who asks for a vote, and whether the rules let it have one. It
-// must be who it says by this member's own configuration. A member without any
-// configuration remembers nothing and votes for nobody. (One that finds itself
-// listed as non-voter may vote: if it is asked, the entry that gives it the vote
-// exists and merely has not arrived, and without its voice a cluster of one that
-// was adding its second could never elect again.)
+// eligible returns who asks for a vote, and whether the rules let it have one. Both
+// it, at its address, and this member must stand in this member's own
+// configuration: one that does not is new or was removed. (A non-voter may vote: if
+// it is asked, the entry that gives it the vote exists and merely has not arrived,
+// and without its voice a cluster of one that was adding its second could never
+// elect again.)
 func (t *transport) eligible(h raft.RPCHeader, term uint64, transfer bool) (candidate raft.ServerID, ok bool) {
 	candidate = raft.ServerID(h.ID)
+	members := t.raft.Configuration().Servers
 	known := h.ProtocolVersion == raft.ProtocolVersionMax && candidate != "" &&
-		slices.ContainsFunc(t.raft.Configuration().Servers, func(s raft.Server) bool {
+		slices.ContainsFunc(members, func(s raft.Server) bool {
 			return s.ID == candidate && s.Address == t.wire.DecodePeer(h.Addr)
-		})
+		}) &&
+		slices.ContainsFunc(members, func(s raft.Server) bool { return s.ID == t.rules.self })
 	return candidate, known && t.rules.mayVote(term, candidate, transfer) == nil
 }
 
@@ -193,6 +194,16 @@ func (t *transport) handleTakeOver(call raft.RPC, c *raft.TimeoutNowRequest) (an
 
 // --- calls to peers ---
 
+// answered makes sure that an answer comes from the member that was asked. At its
+// address there may by now live another, with a new disk and no memory of what the
+// old one promised and voted.
+func answered(asked raft.ServerID, by raft.RPCHeader, err error) error {
+	if err == nil && raft.ServerID(by.ID) != asked {
+		return fmt.Errorf("member %s was asked, %q has answered", asked, by.ID)
+	}
+	return err
+}
+
 // AppendEntries notes the send time before the call leaves and counts a Success of
 // the same term towards the lease. The response is decoded into a fresh value,
 // because raft uses one value for many heartbeats.
@@ -203,6 +214,7 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 	sent := t.rules.now()
 	var fresh raft.AppendEntriesResponse
 	err := t.wire.AppendEntries(id, target, args, &fresh)
+	err = answered(id, fresh.RPCHeader, err)
 	*resp = fresh
 	if err == nil && fresh.Success && fresh.Term == args.Term {
 		t.rules.acknowledged(args.Term, id, sent)
@@ -230,7 +242,7 @@ func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, arg
 		*resp = raft.RequestVoteResponse{}
 		err = t.wire.RequestVote(id, target, args, resp)
 	}
-	return err
+	return answered(id, resp.RPCHeader, err)
 }
 
 // RequestPreVote waits for this member's turn and asks again while it is refused
@@ -252,6 +264,7 @@ func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, 
 		}
 		*resp = raft.RequestPreVoteResponse{}
 		err := t.wire.RequestPreVote(id, target, args, resp)
+		err = answered(id, resp.RPCHeader, err)
 		if err == nil && resp.Granted && !t.turn.take() {
 			continue // in the meantime this member has let a better one go first
 		}

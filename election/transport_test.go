@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -65,7 +66,7 @@ func newGuarded(t *testing.T, answer func(command any) any) *guarded {
 		address := raft.ServerAddress([]string{"10.0.0.1:7600", "10.0.0.2:7600", "10.0.0.3:7600"}[i])
 		g.raft.configuration.Servers = append(g.raft.configuration.Servers, raft.Server{ID: id, Address: address})
 	}
-	g.transport = newTransport(g.wire, b.rules, g.raft, &turn{self: "b", detect: testDetect, now: b.now, order: func() []raft.ServerID { return nil }})
+	g.transport = newTransport(g.wire, b.rules, g.raft, &turn{self: "b", detect: testDetect, now: b.now, order: func() []raft.ServerID { return nil }, unfit: func() time.Duration { return 0 }})
 	t.Cleanup(func() { _ = g.transport.Close() })
 	go func() {
 		for call := range g.Consumer() {
@@ -142,19 +143,20 @@ func TestVotesGoOnlyToWhomTheConfigurationKnows(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		header raft.RPCHeader
-		empty  bool
+		own    string // this member's id in its own configuration
 		want   bool
 	}{
-		{"a member", from("c", "10.0.0.3:7600"), false, true},
-		{"without id", from("", "10.0.0.3:7600"), false, false},
-		{"a stranger", from("x", "10.0.0.3:7600"), false, false},
-		{"at another address", from("c", "10.0.0.9:7600"), false, false},
-		{"with another protocol version", raft.RPCHeader{ProtocolVersion: 2, ID: []byte("c"), Addr: []byte("10.0.0.3:7600")}, false, false},
-		{"asked of a member that remembers nothing", from("c", "10.0.0.3:7600"), true, false},
+		{"a member", from("c", "10.0.0.3:7600"), "b", true},
+		{"without id", from("", "10.0.0.3:7600"), "b", false},
+		{"a stranger", from("x", "10.0.0.3:7600"), "b", false},
+		{"at another address", from("c", "10.0.0.9:7600"), "b", false},
+		{"with another protocol version", raft.RPCHeader{ProtocolVersion: 2, ID: []byte("c"), Addr: []byte("10.0.0.3:7600")}, "b", false},
+		{"asked of one that is new at a member's address", from("c", "10.0.0.3:7600"), "b-old", false},
+		{"asked of one that remembers nothing", from("c", "10.0.0.3:7600"), "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g := newGuarded(t, succeed)
-			if c.empty {
+			if g.raft.configuration.Servers[1].ID = raft.ServerID(c.own); c.own == "" {
 				g.raft.configuration = raft.Configuration{}
 			}
 			vote, err := g.ask(&raft.RequestVoteRequest{RPCHeader: c.header, Term: 8})
@@ -172,9 +174,10 @@ func TestOnlySuccessInTheSameTermExtendsTheLease(t *testing.T) {
 		err  error
 		want int64
 	}{
-		{"success", raft.AppendEntriesResponse{Term: 7, Success: true}, nil, 10_750},
-		{"refusal", raft.AppendEntriesResponse{Term: 7}, nil, 0},
-		{"another term", raft.AppendEntriesResponse{Term: 8, Success: true}, nil, 0},
+		{"success", raft.AppendEntriesResponse{RPCHeader: from("a", ""), Term: 7, Success: true}, nil, 10_750},
+		{"by another member at that address", raft.AppendEntriesResponse{RPCHeader: from("x", ""), Term: 7, Success: true}, nil, 0},
+		{"refusal", raft.AppendEntriesResponse{RPCHeader: from("a", ""), Term: 7}, nil, 0},
+		{"another term", raft.AppendEntriesResponse{RPCHeader: from("a", ""), Term: 8, Success: true}, nil, 0},
 		{"no answer", raft.AppendEntriesResponse{Term: 7, Success: true}, io.EOF, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

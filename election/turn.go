@@ -21,6 +21,7 @@ type turn struct {
 	detect time.Duration
 	now    func() Instant
 	order  func() []raft.ServerID // voters but for the lost leader, best first
+	unfit  func() time.Duration   // how much later a member stands that is not well
 
 	mu    sync.Mutex
 	given raft.ServerID // whom this member last gave a pre-vote
@@ -32,7 +33,7 @@ type turn struct {
 // member, the less.
 func (t *turn) delay() time.Duration {
 	rank := max(0, slices.Index(t.order(), t.self))
-	return time.Duration(rank) * max(t.detect/50, preVoteInterval)
+	return time.Duration(rank)*max(t.detect/50, preVoteInterval) + t.unfit()
 }
 
 // give notes that candidate is given a pre-vote, and is expected to ask for votes at
