@@ -9,7 +9,6 @@ export PATH := $(dir $(GO)):$(PATH)
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 SOURCE_DATE := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 # DESTDIR is put before every installed path (for packagers). The packages use PREFIX=/usr.
@@ -30,7 +29,7 @@ help: ## list the targets
 # The same source gives the same file wherever it is built: no cgo, no paths, no build time; -s -w leaves out what only a
 # debugger reads (stack traces stay whole).
 build: ## bin/vipd, one static binary
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/vipd ./cmd/vipd
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/vipd ./cmd/vipd
 	@$(call give_back,bin)
 
 install: build ## install into DESTDIR/PREFIX (/usr/local); an existing configuration is kept

@@ -57,7 +57,6 @@ type Agent struct {
 	replies  map[int]chan Reply // of the Run goroutine
 	asks     chan ask
 	state    atomic.Pointer[State]
-	alone    string // why the log last said that this host had better hand over
 }
 
 type ask struct {
@@ -223,14 +222,20 @@ func (a *Agent) find(ctx context.Context, x FindSuccessor) Found {
 func (a *Agent) tell(before, after State, e Event) {
 	log := a.cfg.Log
 	if before.Role != after.Role || before.RoleTerm != after.RoleTerm {
-		log.Info("state changed", zap.String("state", string(after.Role)), zap.String("previous", string(before.Role)),
+		level := zap.InfoLevel
+		if after.Role == Fault {
+			level = zap.WarnLevel
+		}
+		log.Log(level, "state changed", zap.String("state", string(after.Role)), zap.String("previous", string(before.Role)),
 			zap.Uint64("term", after.Term), zap.String("reason", after.Reason))
 	}
 	switch {
 	case after.Held && (!before.Held || before.Term != after.Term):
 		log.Info("lease gained", zap.Uint64("term", after.Term))
+	case before.Held && !after.Held && before.Leaving != nil:
+		log.Info("lease given up", zap.Uint64("term", before.Term))
 	case before.Held && !after.Held:
-		log.Info("lease ended", zap.Uint64("term", before.Term))
+		log.Warn("lease lost", zap.Uint64("term", before.Term))
 	}
 	switch {
 	case after.Armed && !before.Armed:
@@ -244,16 +249,16 @@ func (a *Agent) tell(before, after State, e Event) {
 	if after.Failure != "" && before.Failure != after.Failure {
 		log.Error("this host can't hold the addresses", zap.String("error", after.Failure), zap.Duration("hold_down", HoldDown))
 	}
-	if after.Alone && a.alone != after.Told.Reason {
+	if after.Alone && !before.Alone {
 		log.Warn("this host had better hand over, but nobody can take over", zap.String("reason", after.Told.Reason))
-		a.alone = after.Told.Reason
-	}
-	if after.Told.Reason == "" {
-		a.alone = ""
 	}
 	switch e := e.(type) {
+	case Drifted:
+		if e.Missing && before.AllBound && after.Leaving == nil && after.mayHold() {
+			log.Warn("an address was taken off by somebody; it is put back")
+		}
 	case HookDone:
-		if e.Err != "" {
+		if e.Err != "" && after.Failure == before.Failure {
 			log.Error("hook failed", zap.String("state", string(e.Role)), zap.String("error", e.Err))
 		}
 	case HandedOver:

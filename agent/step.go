@@ -25,6 +25,7 @@ func Step(s State, e Event, now time.Time) (State, []Action) {
 type decision struct {
 	State
 	now     time.Time
+	retry   bool // a second has passed: what failed may be tried again
 	actions []Action
 }
 
@@ -115,6 +116,7 @@ func (d *decision) noteFound(e Found) {
 // leave begins a hand-over; to is nil if this host merely stops. The service is
 // stopped by the hook of the role that comes next.
 func (d *decision) leave(to *election.Member, asked *Request) {
+	d.Alone = false
 	d.Leaving = &Leaving{To: to, Role: d.roleWithoutLease(), Reason: d.reasonToLeave()}
 	if asked != nil {
 		d.Leaving.Request, d.Leaving.Reason = asked.ID, asked.Reason
@@ -155,7 +157,7 @@ func (d *decision) noteTransfer(e TransferAsked) {
 }
 
 func (d *decision) noteTick() {
-	d.Alone = false
+	d.retry = true
 	if d.Failure != "" && !d.now.Before(d.HoldUntil) {
 		d.Failure = ""
 		if d.HookErr != "" && d.Role == Master {
@@ -178,7 +180,7 @@ func (d *decision) noteTick() {
 }
 
 // mayHold reports whether addresses may be on this host.
-func (d *decision) mayHold() bool { return d.Held && d.Armed }
+func (s State) mayHold() bool { return s.Held && s.Armed }
 
 // reconcile brings what is into line with what should be.
 func (d *decision) reconcile() {
@@ -250,7 +252,7 @@ func (d *decision) mustLeave() bool {
 // seekSuccessor asks the election for a successor; after a refusal not again
 // before the next tick or a change of circumstances.
 func (d *decision) seekSuccessor() {
-	if d.Asking || d.Alone && d.Asked == nil {
+	if d.Asking || d.Alone && !d.retry && d.Asked == nil {
 		return
 	}
 	d.Asking = true

@@ -26,7 +26,7 @@ func (s Status) holderFindings() []string {
 			voters(*q.Reachable), q.Needed))
 	}
 	if s.Holder == nil && s.Node.State != StateMaster {
-		found = append(found, "nobody holds the addresses, as far as this host knows")
+		found = append(found, "no leader is known here: too few members reach each other, or an election is under way; members that this host does not hear may have one")
 	}
 	return found
 }

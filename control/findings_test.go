@@ -30,7 +30,7 @@ func TestFindings(t *testing.T) {
 			s.Cluster.Quorum.Reachable, s.Holder, s.Node.State, s.VIP.Bound = new(1), nil, StateBackup, false
 		}, []string{
 			"one voter can be reached and 2 are needed: nobody can hold the addresses",
-			"nobody holds the addresses, as far as this host knows",
+			"no leader is known here: too few members reach each other, or an election is under way; members that this host does not hear may have one",
 		}},
 		"quorum unknown":     {func(s *Status) { s.Cluster.Quorum.Reachable = nil }, nil},
 		"fence not armed":    {func(s *Status) { s.Fence = Fence{Error: "no CAP_BPF"} }, []string{"the fence is not armed, so this host does not stand for election: no CAP_BPF"}},

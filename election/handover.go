@@ -17,7 +17,7 @@ const patience = time.Second
 // those that are healthy, in contact and have all entries. It is an error if there
 // is none, or if the named one can't; it blocks for up to T, but no more than a
 // second, before it says so. Only the leader knows. An unhealthy member succeeds
-// only if it is named, or if this one can't hold at all.
+// only if this one can't hold at all.
 func (n *Node) Successor(ctx context.Context, target string) (Member, error) {
 	ctx, cancel := context.WithTimeout(ctx, min(n.cfg.Detect, patience))
 	defer cancel()
@@ -40,6 +40,8 @@ func (n *Node) successor(target string) (Member, error) {
 			return Member{}, hinted(fmt.Sprintf("there is no member %q", target), "`vipd status` lists the members")
 		case s.ID == n.rules.self:
 			return Member{}, hinted(target+" leads already", "name another member, or none")
+		case !m.Healthy:
+			return Member{}, hinted(target+" is not well: "+m.Reason, "mend that, or name another member, or none")
 		case !n.canSucceed(s):
 			return Member{}, hinted(target+" can't take over: it is not in contact, has no vote or has not caught up", "see `vipd status`")
 		}

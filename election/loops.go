@@ -94,6 +94,7 @@ func (n *Node) watchLease(ctx context.Context) {
 		if lease.Held != was.Held || lease.Term != was.Term {
 			n.notify()
 			n.moved()
+			n.ledSince.Store(int64(n.cfg.Now()))
 		}
 		if was = lease; lease.Held && recorded != lease.Term {
 			recorded = lease.Term
@@ -110,6 +111,7 @@ func (n *Node) watchLease(ctx context.Context) {
 		case <-n.rules.changed:
 		case <-n.machine.changed:
 			n.notify()
+			n.tellHolder()
 		case <-ctx.Done():
 			timer.Stop()
 			return
@@ -128,10 +130,53 @@ func (n *Node) notify() {
 // moved notes that the leader or the membership has just changed.
 func (n *Node) moved() { n.lastMoved.Store(int64(n.cfg.Now())) }
 
+// tellHolder logs the newest change of holder, on every member. What is replayed
+// after a restart is old.
+func (n *Node) tellHolder() {
+	history := n.machine.get().History
+	if len(history) == 0 {
+		return
+	}
+	last := history[len(history)-1]
+	if n.told.Swap(last.Term) == last.Term || time.Since(last.Time) > time.Minute {
+		return
+	}
+	n.log.Info("holder changed", zap.String("from", last.From), zap.String("to", last.To), zap.Uint64("term", last.Term), zap.String("reason", last.Reason))
+}
+
+// watchMembers logs, on the leader, who falls silent and who is back.
+func (n *Node) watchMembers(ctx context.Context) {
+	silent := make(map[raft.ServerID]bool)
+	for pause(ctx, max(n.cfg.Detect, time.Second)) {
+		if !n.Leading() {
+			clear(silent)
+			continue
+		}
+		for _, id := range n.candidates() {
+			_, m, known := n.find(string(id))
+			gone := !n.reachable(id)
+			if !known || gone == silent[id] {
+				continue
+			}
+			if silent[id] = gone; gone {
+				n.log.Warn("member is silent", zap.String("member", m.Name), zap.String("address", m.Address))
+			} else {
+				n.log.Info("member is back", zap.String("member", m.Name), zap.String("address", m.Address))
+			}
+		}
+	}
+}
+
 func (n *Node) recordHolder(term uint64) {
+	if err := n.raft.Barrier(commitTimeout).Error(); err != nil {
+		return // led no longer
+	}
 	reason := "the first holder"
 	if history := n.machine.get().History; len(history) > 0 {
 		reason = fmt.Sprintf("%s was silent for %s", history[len(history)-1].To, n.cfg.Detect)
+		if history[len(history)-1].To == n.cfg.Name {
+			reason = "a majority is in contact again"
+		}
 	}
 	err := n.commit(command{Holder: &Change{Time: time.Now(), To: n.cfg.Name, Term: term, Reason: reason}})
 	if err != nil {

@@ -26,13 +26,30 @@ func (n *Node) commit(c command) error {
 		return err
 	}
 	f := n.raft.Apply(body, commitTimeout)
-	if err := f.Error(); err != nil {
+	if err := n.confirmed(context.Background(), f); err != nil {
 		return fmt.Errorf("replicate: %w", err)
 	}
 	if err, ok := f.Response().(error); ok {
 		return err
 	}
 	return nil
+}
+
+// confirmed waits until a majority has confirmed f, for commitTimeout at most.
+func (n *Node) confirmed(ctx context.Context, f raft.Future) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	done := make(chan error, 1)
+	n.background.Go(func() { done <- f.Error() })
+	select {
+	case err := <-done:
+		if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrLeadershipLost) {
+			return ErrNoLeader
+		}
+		return err
+	case <-ctx.Done():
+		return hinted(fmt.Sprintf("not confirmed by a majority within %s", commitTimeout), "it may still take effect; `vipd status` shows who is silent or unwell")
+	}
 }
 
 // Init founds a cluster with this host as its only member. On a member it does
@@ -81,9 +98,6 @@ func (n *Node) isMember() bool {
 // Any member will do. It blocks until this host has its vote, which takes a few
 // times detect. On a member it does nothing and reports so.
 func (n *Node) Join(ctx context.Context, peer string) (already bool, err error) {
-	if slices.Contains(n.view.voters(), n.rules.self) {
-		return true, nil
-	}
 	var info clusterInfo
 	if err := n.call(ctx, peer, pathCluster, struct{}{}, &info); err != nil {
 		return false, fmt.Errorf("ask %s: %w", peer, err)
@@ -95,14 +109,20 @@ func (n *Node) Join(ctx context.Context, peer string) (already bool, err error) 
 		return false, detectDiffers(n.cfg.Detect, info.Detect)
 	}
 	own := n.hello().Cluster
+	if own == info.Cluster && slices.Contains(info.Voters, n.rules.self) && slices.Contains(n.view.voters(), n.rules.self) {
+		return true, nil
+	}
 	if own != info.Cluster && n.isMember() {
-		return false, hinted(fmt.Sprintf("this host belongs to cluster %s, %s to cluster %s", own, peer, info.Cluster), "run `vipd leave` here first")
+		return false, hinted(fmt.Sprintf("this host belongs to cluster %s, %s to cluster %s", own, peer, info.Cluster), "they are two clusters, and each has a holder; on the host that shall join the other: stop vipd, empty the data directory, start vipd and join")
 	}
 	if err := n.adopt(own, info.Cluster); err != nil {
 		return false, err
 	}
 	me := n.reported()
 	if err := n.callLeader(ctx, peer, pathJoin, me); err != nil {
+		if !n.isMember() {
+			err = errors.Join(err, n.adopt(info.Cluster, own)) // as if nothing had been tried
+		}
 		return false, err
 	}
 	for !slices.Contains(n.view.voters(), n.rules.self) {
@@ -130,12 +150,8 @@ func (n *Node) step(ctx context.Context, f func() raft.IndexFuture) error {
 	if wait > 0 && !pause(ctx, wait) {
 		return context.Cause(ctx)
 	}
-	err := f().Error()
-	n.moved()
-	if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrLeadershipLost) {
-		return ErrNoLeader
-	}
-	return err
+	defer n.moved()
+	return n.confirmed(ctx, f())
 }
 
 // admit makes m a member: first without a vote, with one when it has caught up. A
@@ -324,7 +340,7 @@ func (n *Node) find(who string) (raft.Server, Member, bool) {
 	for _, s := range n.view.Configuration().Servers {
 		m, ok := st.member(func(m Member) bool { return m.ID == string(s.ID) })
 		if !ok {
-			m = Member{ID: string(s.ID), Name: string(s.ID), Address: string(s.Address)}
+			m = Member{ID: string(s.ID), Name: string(s.Address), Address: string(s.Address), Able: true, Healthy: true} // nothing is known yet
 		}
 		if m.Name == who || m.ID == who {
 			return s, m, true

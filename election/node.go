@@ -54,7 +54,11 @@ type Node struct {
 	changing   chan struct{} // a token: one change of membership at a time
 	move       Mover
 	background sync.WaitGroup // work that ends soon after raft has
+	told       atomic.Uint64  // the term whose change of holder was logged last
+	ledSince   atomic.Int64   // Instant at which the lease last changed
 	lastMoved  atomic.Int64   // Instant of the last change of membership or leader that this member saw
+
+	diskErr atomic.Pointer[string] // why the data directory can't be written; nil or empty if it can
 
 	mu       sync.Mutex
 	identity identity
@@ -95,7 +99,8 @@ func Open(cfg Config) (*Node, error) {
 	}
 	self := raft.ServerID(id.ID)
 	n.rules = newRules(self, cfg.Detect, cfg.Now, n.view.votersIn, cfg.Fence)
-	n.stream = newStream(cfg.Listener, cfg.Dial, n.hello, n.log)
+	st.failing = n.diskFails
+	n.stream = newStream(cfg.Listener, cfg.Dial, n.hello, n.knows, n.log)
 	if err := n.start(self); err != nil {
 		n.stream.close()
 		return nil, errors.Join(err, st.Close())
@@ -162,6 +167,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { n.holdAlone(ctx); return nil })
 	g.Go(func() error { n.watchLease(ctx); return nil })
 	g.Go(func() error { n.keepReported(ctx); return nil })
+	g.Go(func() error { n.watchMembers(ctx); return nil })
 	g.Go(func() error { return n.servePeers(ctx) })
 	g.Go(func() error {
 		select {
@@ -232,7 +238,41 @@ func (n *Node) SetFitness(f Fitness, reason string) {
 func (n *Node) reported() Member {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.report
+	m := n.report
+	if failure := n.diskFailure(); failure != "" {
+		m.Healthy, m.Reason = false, failure
+	}
+	return m
+}
+
+// diskFails notes how the last write to the data directory ended.
+func (n *Node) diskFails(err error) {
+	failure := ""
+	if err != nil {
+		failure = "data directory: " + err.Error()
+	}
+	before := n.diskErr.Swap(&failure)
+	changed := before == nil && err != nil || before != nil && *before != failure
+	switch {
+	case changed && err != nil:
+		n.log.Error("the data directory can't be written", zap.String("directory", n.cfg.DataDir), zap.Error(err))
+	case changed:
+		n.log.Info("the data directory can be written again", zap.String("directory", n.cfg.DataDir))
+	}
+}
+
+func (n *Node) diskFailure() string {
+	if failure := n.diskErr.Load(); failure != nil {
+		return *failure
+	}
+	return ""
+}
+
+// knows reports whether a member with that id stands in the configuration that this
+// host knows, or whether it knows none.
+func (n *Node) knows(id raft.ServerID) bool {
+	members := n.view.Configuration().Servers
+	return len(members) == 0 || slices.ContainsFunc(members, func(s raft.Server) bool { return s.ID == id })
 }
 
 // handicap is how much later than the others a member stands that is not well:

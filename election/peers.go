@@ -38,8 +38,9 @@ const (
 
 // clusterInfo is what a host says of its cluster to one that wants to join.
 type clusterInfo struct {
-	Cluster string        `json:"cluster"`
-	Detect  time.Duration `json:"detect"`
+	Cluster string          `json:"cluster"`
+	Detect  time.Duration   `json:"detect"`
+	Voters  []raft.ServerID `json:"voters"`
 }
 
 // refusal is an error on the wire. Leader names where to ask instead.
@@ -62,7 +63,7 @@ func (n *Node) servePeers(ctx context.Context) error {
 	mux := http.NewServeMux()
 	handle(mux, pathCluster, func(context.Context, struct{}) (any, error) {
 		h := n.hello()
-		return clusterInfo{Cluster: h.Cluster, Detect: h.Detect}, nil
+		return clusterInfo{Cluster: h.Cluster, Detect: h.Detect, Voters: n.view.voters()}, nil
 	})
 	handle(mux, pathJoin, onLeader(n, n.admit))
 	handle(mux, pathRemove, onLeader(n, n.expel))
@@ -163,6 +164,9 @@ func (r refusal) err() error {
 // empty the leader that this member knows.
 func (n *Node) callLeader(ctx context.Context, from, path string, in any) error {
 	address := from
+	if address == "" && n.hello().Cluster == "" {
+		return ErrNotMember
+	}
 	if address == "" {
 		leader, _ := n.raft.LeaderWithID()
 		if leader == "" {

@@ -47,7 +47,7 @@ type state struct {
 	Detect  time.Duration `json:"detect"` // nanoseconds, fixed when the cluster is founded
 	Members []Member      `json:"members"`
 	History []Change      `json:"history"`
-	Intent  intent        `json:"intent"`
+	Intents []intent      `json:"intents"` // the last two: the newer may come before the older has led to a change
 }
 
 // command is one entry of the replicated log; exactly one field is set.
@@ -72,7 +72,7 @@ func (s state) apply(c command) state {
 	case c.Forget != "":
 		s.Members = without(s.Members, c.Forget)
 	case c.Intent != nil:
-		s.Intent = *c.Intent
+		s.Intents = append(slices.Clone(s.Intents[max(0, len(s.Intents)-1):]), *c.Intent)
 	case c.Holder != nil:
 		s.History = s.record(*c.Holder)
 	}
@@ -88,8 +88,10 @@ func (s state) record(c Change) []Change {
 		}
 		c.From = history[n-1].To
 	}
-	if s.Intent.Reason != "" && s.Intent.Term+1 == c.Term {
-		c.Reason = s.Intent.Reason
+	for _, i := range s.Intents {
+		if i.Term+1 == c.Term {
+			c.Reason = i.Reason
+		}
 	}
 	history = append(history, c)
 	return history[max(0, len(history)-historySize):]

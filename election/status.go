@@ -22,6 +22,7 @@ type Status struct {
 	Reachable int           // voters in contact; -1 if not known: only the leader knows
 	Members   []MemberStatus
 	History   []Change // oldest first
+	Trouble   []string // what an operator should know of this host
 }
 
 // MemberStatus is one member as this host sees it.
@@ -47,6 +48,12 @@ func (n *Node) Status() Status {
 		}
 	}
 	slices.SortFunc(s.Members, func(a, b MemberStatus) int { return compareNames(a.Name, b.Name) })
+	if failure := n.diskFailure(); failure != "" {
+		s.Trouble = append(s.Trouble, failure)
+	}
+	if refused := n.stream.lastRefusal(); refused != "" && s.Leader.ID == "" {
+		s.Trouble = append(s.Trouble, refused)
+	}
 	q := n.reachableWithout("")
 	s.Needed = q.needed
 	if s.Leading {
@@ -96,7 +103,7 @@ func (n *Node) contact(id, leader raft.ServerID) time.Duration {
 	if id == n.rules.self {
 		return 0
 	}
-	at := max(n.rules.lastAcked(id), Instant(n.lastMoved.Load())) // not heard in this term: at least since it began
+	at := max(n.rules.lastAcked(id), Instant(n.ledSince.Load())) // not heard in this term: at least since it began
 	if leader != n.rules.self {
 		var heard raft.ServerID
 		if at, heard = n.rules.lastHeard(); heard != id {

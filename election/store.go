@@ -33,6 +33,8 @@ type identity struct {
 type store struct {
 	*boltdb.BoltStore
 
+	failing func(error) // told how each write ended; may be nil
+
 	mu         sync.Mutex
 	stagedTerm uint64
 }
@@ -71,7 +73,7 @@ func openStore(dir string) (*store, error) {
 // SetUint64 writes a number; the term of a vote waits for its candidate.
 func (s *store) SetUint64(key []byte, value uint64) error {
 	if string(key) != keyVoteTerm {
-		return s.BoltStore.SetUint64(key, value)
+		return s.told(s.BoltStore.SetUint64(key, value))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +84,7 @@ func (s *store) SetUint64(key []byte, value uint64) error {
 // Set writes a value; the candidate of a vote together with its term.
 func (s *store) Set(key, value []byte) error {
 	if string(key) != keyVoteCandidate {
-		return s.BoltStore.Set(key, value)
+		return s.told(s.BoltStore.Set(key, value))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +116,20 @@ func (s *store) put(key string, value any) error {
 	if err != nil {
 		return err
 	}
-	return s.BoltStore.Set([]byte(key), b)
+	return s.told(s.BoltStore.Set([]byte(key), b))
+}
+
+// StoreLogs writes entries of the log.
+func (s *store) StoreLogs(logs []*raft.Log) error { return s.told(s.BoltStore.StoreLogs(logs)) }
+
+// StoreLog writes one entry.
+func (s *store) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
+
+func (s *store) told(err error) error {
+	if s.failing != nil {
+		s.failing(err)
+	}
+	return err
 }
 
 // get fails with raft's own "not found" where there is nothing.

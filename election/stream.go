@@ -45,18 +45,22 @@ type stream struct {
 	listener net.Listener
 	dial     Dialer
 	self     func() hello
+	knows    func(raft.ServerID) bool // whether a caller is a member
 	log      *zap.Logger
 
 	raft    *queue
 	members *queue
 	serving sync.WaitGroup
 
-	mu   sync.Mutex
-	open map[net.Conn]struct{} // nil after close
+	mu        sync.Mutex
+	open      map[net.Conn]struct{} // nil after close
+	told      map[string]string     // by host: why it was refused, as last logged
+	refused   string                // how a member refused this host last
+	refusedAt time.Time
 }
 
-func newStream(l net.Listener, dial Dialer, self func() hello, log *zap.Logger) *stream {
-	s := &stream{listener: l, dial: dial, self: self, log: log, raft: newQueue(l.Addr()), members: newQueue(l.Addr()), open: make(map[net.Conn]struct{})}
+func newStream(l net.Listener, dial Dialer, self func() hello, knows func(raft.ServerID) bool, log *zap.Logger) *stream {
+	s := &stream{listener: l, dial: dial, self: self, knows: knows, log: log, told: make(map[string]string), raft: newQueue(l.Addr()), members: newQueue(l.Addr()), open: make(map[net.Conn]struct{})}
 	s.serving.Go(s.accept)
 	return s
 }
@@ -85,9 +89,13 @@ func (s *stream) greet(conn net.Conn) {
 		return
 	}
 	ours := s.self()
-	if err := compatible(ours, theirs); err != nil {
+	err := compatible(ours, theirs)
+	if err == nil && theirs.Protocol == protocolRaft && !s.knows(theirs.ID) {
+		err = errors.New("that host is no member of this cluster: it was removed; `vipd join` makes it one again")
+	}
+	if err != nil {
 		ours.Refused = err.Error()
-		s.log.Warn("connection refused", zap.Stringer("peer", conn.RemoteAddr()), zap.Error(err))
+		s.tell(conn.RemoteAddr(), err)
 	}
 	if err := writeFrame(conn, ours); err != nil || ours.Refused != "" {
 		_ = conn.Close()
@@ -99,6 +107,38 @@ func (s *stream) greet(conn net.Conn) {
 		target = s.members
 	}
 	target.put(conn)
+}
+
+// tell logs why a host was refused, once for each reason.
+func (s *stream) tell(peer net.Addr, err error) {
+	host, _, _ := net.SplitHostPort(peer.String())
+	s.mu.Lock()
+	known := s.told[host] == err.Error()
+	s.told[host] = err.Error()
+	s.mu.Unlock()
+	if !known {
+		s.log.Warn("connection refused", zap.String("peer", host), zap.String("reason", err.Error()))
+	}
+}
+
+func (s *stream) noteRefusal(reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if reason != s.refused {
+		s.log.Warn("refused by a member", zap.String("reason", reason))
+	}
+	s.refused, s.refusedAt = reason, time.Now()
+}
+
+// lastRefusal says how a member refused this host in the last seconds; empty if
+// none did.
+func (s *stream) lastRefusal() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.refusedAt) > 2*helloTimeout {
+		return ""
+	}
+	return s.refused
 }
 
 // compatible reports why two hosts must not talk. Both values are named, because
@@ -135,6 +175,7 @@ func (s *stream) connect(ctx context.Context, address, protocol string) (net.Con
 	}
 	if err == nil && theirs.Refused != "" {
 		err = fmt.Errorf("%s refused the connection: %s", address, theirs.Refused)
+		s.noteRefusal(err.Error())
 	}
 	if err == nil && protocol == protocolRaft {
 		theirs.Protocol = protocol

@@ -108,7 +108,11 @@ func (m *Monitor) take(o outcome) (changed bool) {
 	r.Last, r.Took, r.Output, r.Reason = o.ended, o.took, o.output, reason(o.err)
 	if changed {
 		r.Since = o.ended
-		m.log.Info("check changed", zap.String("check", r.Name), zap.Bool("healthy", r.Healthy),
+		level := zap.InfoLevel
+		if !r.Healthy {
+			level = zap.WarnLevel
+		}
+		m.log.Log(level, "check changed", zap.String("check", r.Name), zap.Bool("healthy", r.Healthy),
 			zap.String("reason", r.Reason), zap.String("output", r.Output))
 	}
 	m.mu.Lock()

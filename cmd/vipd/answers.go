@@ -201,15 +201,12 @@ func (a answers) hooksStatus() control.Hooks {
 // warnings says what an operator should know and the rest of the status does not.
 func (a answers) warnings(s election.Status) []string {
 	state := a.agent.State()
-	var w []string
+	w := slices.Clone(s.Trouble)
 	if state.UnbindErr != "" {
 		w = append(w, "the addresses can't be removed from this host (the fence keeps them silent): "+state.UnbindErr)
 	}
 	if state.Alone {
 		w = append(w, "this host had better hand over, but no other healthy member is in contact: "+state.Told.Reason)
-	}
-	if s.Cluster != "" && !s.Member && s.Leader.ID == "" {
-		w = append(w, "this host is not among the members; if it does not become one, run `vipd leave` and `vipd join <peer>`")
 	}
 	return w
 }

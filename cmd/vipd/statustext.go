@@ -73,7 +73,7 @@ func (p *page) holding() string {
 	case p.s.Cluster.ID == "":
 		return fit(p.s.Node.Name, nameWidth) + " is in no cluster and does not hold " + what
 	case h == nil:
-		return "NOBODY holds " + what
+		return "this host knows of no holder of " + what
 	default:
 		who := fit(h.Name, nameWidth)
 		if h.Name == p.s.Node.Name {
@@ -135,6 +135,8 @@ func healthWord(m control.Member, detect control.Millis) string {
 	switch {
 	case m.Contact != nil && *m.Contact > detect:
 		return "SILENT"
+	case m.Contact == nil && !m.Self:
+		return "?"
 	case m.Healthy:
 		return "well"
 	}

@@ -105,7 +105,7 @@ func TestStatusTextIsColouredForATerminalOnly(t *testing.T) {
 	}{
 		"well":     {holding(), "\x1b[1;32mvm1 (this host) holds 42.159.241.126 since 02:12:05 (1 h 2 min); all is well\x1b[0m"},
 		"warnings": {func() control.Status { s := holding(); s.Warnings = []string{"x"}; return s }(), "\x1b[33mvm1 (this host) holds 42.159.241.126 since 02:12:05 (1 h 2 min); 1 warning\x1b[0m"},
-		"lost":     {lost(), "\x1b[1;31mNOBODY holds 42.159.241.126; 2 warnings\x1b[0m"},
+		"lost":     {lost(), "\x1b[1;31mthis host knows of no holder of 42.159.241.126; 2 warnings\x1b[0m"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
