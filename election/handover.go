@@ -74,7 +74,9 @@ func (n *Node) canSucceed(s raft.Server) bool {
 // hangs is a reason to hand over, not to wait.
 func (n *Node) Intend(reason string) error {
 	done := make(chan error, 1)
-	n.background.Go(func() { done <- n.commit(command{Intent: &intent{Term: n.raft.CurrentTerm(), Reason: reason}}) })
+	n.background.Go(func() {
+		done <- n.commit(context.Background(), command{Intent: &intent{Term: n.raft.CurrentTerm(), Reason: reason}})
+	})
 	select {
 	case err := <-done:
 		return err

@@ -99,7 +99,7 @@ func (n *Node) watchLease(ctx context.Context) {
 		if was = lease; lease.Held && recorded != lease.Term {
 			recorded = lease.Term
 			term := lease.Term
-			n.background.Go(func() { n.recordHolder(term) })
+			n.background.Go(func() { n.recordHolder(ctx, term) })
 		}
 		wait := lease.Left + time.Millisecond
 		if !lease.Held {
@@ -167,7 +167,7 @@ func (n *Node) watchMembers(ctx context.Context) {
 	}
 }
 
-func (n *Node) recordHolder(term uint64) {
+func (n *Node) recordHolder(ctx context.Context, term uint64) {
 	if err := n.raft.Barrier(commitTimeout).Error(); err != nil {
 		return // led no longer
 	}
@@ -178,7 +178,7 @@ func (n *Node) recordHolder(term uint64) {
 			reason = "a majority is in contact again"
 		}
 	}
-	err := n.commit(command{Holder: &Change{Time: time.Now(), To: n.cfg.Name, Term: term, Reason: reason}})
+	err := n.commit(ctx, command{Holder: &Change{Time: time.Now(), To: n.cfg.Name, Term: term, Reason: reason}})
 	if err != nil {
 		n.log.Warn("the change of holder is not in the history", zap.Uint64("term", term), zap.Error(err))
 	}

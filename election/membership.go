@@ -20,13 +20,13 @@ const (
 )
 
 // commit replicates c. It must run on the leader and blocks until a majority has it.
-func (n *Node) commit(c command) error {
+func (n *Node) commit(ctx context.Context, c command) error {
 	body, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
 	f := n.raft.Apply(body, commitTimeout)
-	if err := n.confirmed(context.Background(), f); err != nil {
+	if err := n.confirmed(ctx, f); err != nil {
 		return fmt.Errorf("replicate: %w", err)
 	}
 	if err, ok := f.Response().(error); ok {
@@ -72,11 +72,11 @@ func (n *Node) Init(ctx context.Context) (already bool, err error) {
 	if err := n.awaitLeader(ctx); err != nil {
 		return false, err
 	}
-	if err := n.commit(command{Found: &state{Cluster: cluster, Detect: n.cfg.Detect}}); err != nil {
+	if err := n.commit(ctx, command{Found: &state{Cluster: cluster, Detect: n.cfg.Detect}}); err != nil {
 		return false, err
 	}
 	me := n.reported()
-	return false, n.commit(command{Member: &me})
+	return false, n.commit(ctx, command{Member: &me})
 }
 
 // awaitLeader waits until this member leads.
@@ -165,7 +165,7 @@ func (n *Node) admit(ctx context.Context, m Member) error {
 		if slices.Contains(n.view.voters(), id) {
 			return nil
 		}
-		if err := n.commit(command{Member: &m}); err != nil {
+		if err := n.commit(ctx, command{Member: &m}); err != nil {
 			return err
 		}
 		if err := n.step(ctx, func() raft.IndexFuture { return n.raft.AddNonvoter(id, address, 0, commitTimeout) }); err != nil {
@@ -323,7 +323,7 @@ func (n *Node) drop(ctx context.Context, s raft.Server) error {
 	if err := n.step(ctx, func() raft.IndexFuture { return n.raft.RemoveServer(s.ID, 0, commitTimeout) }); err != nil {
 		return err
 	}
-	if err := n.commit(command{Forget: string(s.ID)}); err != nil {
+	if err := n.commit(ctx, command{Forget: string(s.ID)}); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, farewellTimeout)

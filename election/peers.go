@@ -69,7 +69,7 @@ func (n *Node) servePeers(ctx context.Context) error {
 	handle(mux, pathRemove, onLeader(n, n.expel))
 	handle(mux, pathLeave, onLeader(n, n.release))
 	handle(mux, pathMove, onLeader(n, n.move))
-	handle(mux, pathReport, onLeader(n, func(_ context.Context, m Member) error { return n.commit(command{Member: &m}) }))
+	handle(mux, pathReport, onLeader(n, func(ctx context.Context, m Member) error { return n.commit(ctx, command{Member: &m}) }))
 	handle(mux, pathContacts, func(context.Context, struct{}) (any, error) {
 		if !n.Leading() {
 			return nil, ErrNoLeader
