@@ -53,7 +53,7 @@ demo: root deps build ## as root: three hosts, a load balancer and Apache in nam
 	$(GO) run ./internal/demo -vipd $(CURDIR)/bin/vipd
 
 test: root deps ## as root: all tests, with real packets in namespaces
-	$(GO) test -race -shuffle=on -count=1 -timeout 20m ./...
+	$(GO) test -p 1 -race -shuffle=on -count=1 -timeout 20m ./...
 
 bench: root deps build ## as root: how long nobody answers, beside keepalived
 	$(GO) run ./internal/bench -vipd $(CURDIR)/bin/vipd
