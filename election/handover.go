@@ -95,7 +95,7 @@ func (n *Node) HandOver(ctx context.Context, to Member) error {
 	n.rules.abdicate(term)
 	future := n.raft.LeadershipTransferToServer(raft.ServerID(to.ID), raft.ServerAddress(to.Address))
 	failed := make(chan error, 1)
-	n.background.Go(func() { failed <- future.Error() })
+	go func() { failed <- future.Error() }() // raft may never answer one that it has not begun when it is shut down
 	ctx, cancel := context.WithTimeout(ctx, 2*n.cfg.Detect)
 	defer cancel()
 	for {

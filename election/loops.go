@@ -2,6 +2,7 @@ package election
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -53,16 +54,22 @@ func (n *Node) poke() {
 	}
 }
 
-// holdAlone extends the lease of a sole voter, who has nobody to acknowledge it.
-func (n *Node) holdAlone(ctx context.Context) {
+// holdAlone extends the lease of a sole voter, who has nobody to acknowledge it. One
+// that has abdicated has nobody either who would elect another: it ends, and begins
+// a new term when it is started again.
+func (n *Node) holdAlone(ctx context.Context) error {
 	for wait := n.cfg.Detect; pause(ctx, wait); {
 		now, term := n.cfg.Now(), n.raft.CurrentTerm()
 		wait = n.cfg.Detect / 2 // shorter than a lease, if the last peer goes
 		if n.raft.State() == raft.Leader && n.raft.CurrentTerm() == term && len(n.view.voters()) == 1 {
+			if n.rules.hasAbdicated(term) {
+				return errors.New("left alone after a hand-over that failed; a restart begins a new term")
+			}
 			wait = n.cfg.Detect / 5
 			n.rules.acknowledged(term, n.rules.self, now)
 		}
 	}
+	return nil
 }
 
 // Lease is the right to hold the addresses. Term is that of the last lease even

@@ -120,9 +120,6 @@ func (n *Node) Join(ctx context.Context, peer string) (already bool, err error) 
 	}
 	me := n.reported()
 	if err := n.callLeader(ctx, peer, pathJoin, me); err != nil {
-		if !n.isMember() {
-			err = errors.Join(err, n.adopt(info.Cluster, own)) // as if nothing had been tried
-		}
 		return false, err
 	}
 	for !slices.Contains(n.view.voters(), n.rules.self) {
@@ -190,7 +187,7 @@ func (n *Node) admit(ctx context.Context, m Member) error {
 func (n *Node) replace(ctx context.Context, m Member) error {
 	for _, s := range n.view.Configuration().Servers {
 		old, known := n.machine.get().member(func(o Member) bool { return o.ID == string(s.ID) })
-		if string(s.ID) == m.ID || string(s.Address) != m.Address && (!known || old.Name != m.Name) {
+		if s.ID == n.rules.self || string(s.ID) == m.ID || string(s.Address) != m.Address && (!known || old.Name != m.Name) {
 			continue
 		}
 		if string(s.Address) != m.Address && n.reachable(s.ID) {

@@ -164,7 +164,7 @@ func (n *Node) raftConfig(self raft.ServerID) *raft.Config {
 func (n *Node) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { n.detectSilence(ctx); return nil })
-	g.Go(func() error { n.holdAlone(ctx); return nil })
+	g.Go(func() error { return n.holdAlone(ctx) })
 	g.Go(func() error { n.watchLease(ctx); return nil })
 	g.Go(func() error { n.keepReported(ctx); return nil })
 	g.Go(func() error { n.watchMembers(ctx); return nil })
@@ -268,11 +268,10 @@ func (n *Node) diskFailure() string {
 	return ""
 }
 
-// knows reports whether a member with that id stands in the configuration that this
-// host knows, or whether it knows none.
+// knows is false only on the leader, whose configuration is the newest, and only for
+// an id that does not stand in it. Others may merely not have heard of that member.
 func (n *Node) knows(id raft.ServerID) bool {
-	members := n.view.Configuration().Servers
-	return len(members) == 0 || slices.ContainsFunc(members, func(s raft.Server) bool { return s.ID == id })
+	return !n.Leading() || slices.ContainsFunc(n.view.Configuration().Servers, func(s raft.Server) bool { return s.ID == id })
 }
 
 // handicap is how much later than the others a member stands that is not well:

@@ -54,6 +54,9 @@ func (n *Node) Status() Status {
 	if refused := n.stream.lastRefusal(); refused != "" && s.Leader.ID == "" {
 		s.Trouble = append(s.Trouble, refused)
 	}
+	if s.Cluster != "" && !s.Member {
+		s.Trouble = append(s.Trouble, "this host is not, or no longer, a member of its cluster; `vipd join <peer>` makes it one, `vipd leave` makes it forget")
+	}
 	q := n.reachableWithout("")
 	s.Needed = q.needed
 	if s.Leading {

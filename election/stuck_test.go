@@ -157,3 +157,76 @@ func TestFoundingAndJoiningExcludeEachOther(t *testing.T) {
 		haltAll(t, append(hosts, second))
 	})
 }
+
+func TestAMemberThatWasRemovedWhileItWasCutOffCanSimplyJoinAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w, hosts := form(t, 3, half)
+		w.isolate(hosts[2].cfg.Address.String(), true)
+		time.Sleep(3 * time.Second)
+		if err := hosts[0].node.Remove(t.Context(), "vm3"); err != nil {
+			t.Fatal(err)
+		}
+		w.isolate(hosts[2].cfg.Address.String(), false)
+		time.Sleep(5 * time.Second)
+		if trouble := strings.Join(hosts[2].node.Status().Trouble, " "); !strings.Contains(trouble, "vipd join") {
+			t.Errorf("its status does not say so: %q", trouble)
+		}
+		if already, err := hosts[2].node.Join(t.Context(), "10.11.12.4"); already || err != nil {
+			t.Errorf("join: already %v, %v", already, err)
+		}
+		if n := len(hosts[0].node.view.voters()); n != 3 {
+			t.Errorf("%d voters", n)
+		}
+		haltAll(t, hosts)
+	})
+}
+
+func TestAMemberThatWasAwayFollowsALeaderThatItDoesNotKnowYet(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w, hosts := form(t, 3, half)
+		if err := hosts[1].halt(); err != nil {
+			t.Fatal(err)
+		}
+		fourth := newHost(t, w, 4, half)
+		fourth.start()
+		if _, err := fourth.node.Join(t.Context(), "10.11.12.4"); err != nil {
+			t.Fatal(err)
+		}
+		if err := hosts[0].node.Move(t.Context(), "vm4"); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "vm4 holds", func() bool { return fourth.node.Lease().Held })
+		hosts[1].start()
+		await(t, "vm2 follows", func() bool { return hosts[1].node.Status().Leader.Name == "vm4" })
+		haltAll(t, append(hosts, fourth))
+	})
+}
+
+func TestALeaderThatIsLeftAloneAfterAFailedHandOverEnds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		_, hosts := form(t, 2, half)
+		to, err := hosts[0].node.Successor(t.Context(), "vm2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := hosts[1].node.Leave(t.Context()); err != nil { // while the hook of vm1 runs, say
+			t.Fatal(err)
+		}
+		<-hosts[1].done
+		if err := hosts[1].node.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := hosts[0].node.HandOver(t.Context(), to); err == nil {
+			t.Error("handed over to a host that has left")
+		}
+		if err := <-hosts[0].done; err == nil || !strings.Contains(err.Error(), "left alone") {
+			t.Errorf("Run ended with %v", err)
+		}
+		if err := hosts[0].node.Close(); err != nil {
+			t.Error(err)
+		}
+		hosts[0].start()
+		await(t, "it holds in a new term", func() bool { return hosts[0].node.Lease().Held })
+		haltAll(t, hosts[:1])
+	})
+}

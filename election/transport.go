@@ -107,6 +107,9 @@ func (t *transport) handleAppend(call raft.RPC, c *raft.AppendEntriesRequest) (a
 		return nil, errors.New("refused: a leader without an id")
 	}
 	if err := t.rules.mayFollow(c.Term, leader); err != nil {
+		if now := t.raft.Term(); now > c.Term { // let it see that its term is over
+			return &raft.AppendEntriesResponse{RPCHeader: t.header(), Term: now}, nil
+		}
 		return nil, fmt.Errorf("refused: %w", err)
 	}
 	response, err := t.pass(call, c)
