@@ -118,6 +118,7 @@ func (f *memoryFence) open(now Instant) bool {
 // host is one member under test.
 type host struct {
 	t     *testing.T
+	dir   string
 	net   *network
 	cfg   Config
 	fence *memoryFence
@@ -134,8 +135,8 @@ func newHost(t *testing.T, w *network, i int, detect time.Duration) *host {
 	if testing.Verbose() {
 		log = zaptest.NewLogger(t).Named(fmt.Sprintf("vm%d", i))
 	}
-	h := &host{t: t, net: w, fence: &memoryFence{}, cfg: Config{
-		Name: fmt.Sprintf("vm%d", i), Address: addr, Version: "test", Detect: detect, DataDir: t.TempDir(), Machine: "m",
+	h := &host{t: t, dir: t.TempDir(), net: w, fence: &memoryFence{}, cfg: Config{
+		Name: fmt.Sprintf("vm%d", i), Address: addr, Version: "test", Detect: detect, Machine: "m",
 		Dial: w.dialer(addr.String()), Now: testNow, Log: log,
 	}}
 	h.cfg.Fence = h.fence
@@ -145,6 +146,7 @@ func newHost(t *testing.T, w *network, i int, detect time.Duration) *host {
 func (h *host) start() {
 	h.t.Helper()
 	h.cfg.Listener = h.net.listen(h.cfg.Address.String())
+	h.cfg.Disk = h.disk()
 	node, err := Open(h.cfg)
 	if err != nil {
 		h.t.Fatal(err)
@@ -163,6 +165,15 @@ func (h *host) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.node, h.stop, h.done = node, cancel, make(chan error, 1)
 	go func() { h.done <- node.Run(ctx) }()
+}
+
+func (h *host) disk() Disk {
+	h.t.Helper()
+	d, err := OpenDataDir(h.dir, h.cfg.Log)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return d
 }
 
 // halt stops the member without a word to the others, like a crash after which

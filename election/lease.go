@@ -41,6 +41,21 @@ func timingFor(detect time.Duration) timing {
 	return timing{detect: detect, promise: detect * 95 / 100, lease: detect * 75 / 100}
 }
 
+// rule names one rule of the protocol. Each can be left out of a build that is made
+// only to be broken, see [leftOut].
+type rule string
+
+const (
+	ruleSendTime   rule = "send time"
+	rulePromise    rule = "promise"
+	ruleOwnLease   rule = "own lease is a promise"
+	ruleSerial     rule = "serial"
+	ruleQuarantine rule = "quarantine"
+	ruleAbdication rule = "abdication"
+	ruleTakeOver   rule = "take-over call"
+	ruleFresh      rule = "configuration of the term"
+)
+
 var (
 	errQuarantine = errors.New("started less than detect ago: promises from before are forgotten and may still run")
 	errPromised   = errors.New("promised to another leader")
@@ -85,7 +100,9 @@ type rules struct {
 func newRules(self raft.ServerID, detect time.Duration, now func() Instant, voters func(term uint64) []raft.ServerID, fence Fence) *rules {
 	r := &rules{timing: timingFor(detect), self: self, now: now, voters: voters, fence: fence, changed: make(chan struct{}, 1)}
 	fence.SetDeadline(0)
-	r.quarantine = now().Add(detect)
+	if r.quarantine = now().Add(detect); leftOut(ruleQuarantine) {
+		r.quarantine = 0
+	}
 	return r
 }
 
@@ -112,7 +129,7 @@ func (r *rules) acknowledged(term uint64, peer raft.ServerID, sent Instant) {
 func (r *rules) extend() {
 	now, term := r.now(), r.held.term
 	switch {
-	case !r.able, now < r.quarantine, r.voted > term, r.abdicated >= term, r.boundToOther(r.self, now):
+	case !r.able, now < r.quarantine, r.voted > term, r.abdicated >= term && !leftOut(ruleAbdication), r.boundToOther(r.self, now):
 		return
 	}
 	voters := r.voters(term)
@@ -126,7 +143,9 @@ func (r *rules) extend() {
 	}
 	began := r.held.until == 0
 	r.held.until = until
-	r.promised.term, r.promised.to, r.promised.until = term, r.self, until // a lease is a promise to oneself
+	if !leftOut(ruleOwnLease) {
+		r.promised.term, r.promised.to, r.promised.until = term, r.self, until // a lease is a promise to oneself
+	}
 	r.fence.SetDeadline(int64(until))
 	if began {
 		r.signal()
@@ -159,6 +178,9 @@ func (r *rules) promise(term uint64, leader raft.ServerID) error {
 	}
 	now := r.now()
 	until := max(now.Add(r.timing.promise), r.promised.until)
+	if leftOut(rulePromise) {
+		until = r.promised.until
+	}
 	r.promised.term, r.promised.to, r.promised.until = term, leader, until
 	r.heard = now
 	if r.held.until != 0 && r.held.term < term {
@@ -176,6 +198,8 @@ func (r *rules) mayFollow(term uint64, leader raft.ServerID) error {
 
 func (r *rules) follows(term uint64, leader raft.ServerID) error {
 	switch {
+	case leftOut(ruleSerial):
+		return nil
 	case r.voted > term:
 		return errVoted
 	case r.promised.term > term:
@@ -300,6 +324,9 @@ func (r *rules) obey(term uint64, leader raft.ServerID) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
+	case leftOut(ruleTakeOver):
+		r.obeyed = max(r.obeyed, term)
+		return nil
 	case !r.able:
 		return errUnable
 	case r.now() < r.quarantine:

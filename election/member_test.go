@@ -202,7 +202,7 @@ func TestAWipedHostJoinsAsANewMemberInPlaceOfItsOldSelf(t *testing.T) {
 		if err := hosts[2].halt(); err != nil {
 			t.Fatal(err)
 		}
-		hosts[2].cfg.DataDir = t.TempDir()
+		hosts[2].dir = t.TempDir()
 		hosts[2].start()
 		if _, err := hosts[2].node.Join(t.Context(), "10.11.12.5"); err != nil {
 			t.Fatal(err)
@@ -293,6 +293,7 @@ func TestADataDirectoryIsRefusedOnAnotherMachineAndWithAnotherDetect(t *testing.
 			{"another detect", "detect is 1s in the configuration of this host, but 500ms in the cluster", func(c *Config) { c.Detect = time.Second }},
 		} {
 			cfg := hosts[0].cfg
+			cfg.Disk = hosts[0].disk()
 			c.change(&cfg)
 			if _, err := Open(cfg); err == nil || !strings.Contains(err.Error(), c.message) {
 				t.Errorf("%s: got %v", c.name, err)

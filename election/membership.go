@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -379,9 +377,4 @@ func (n *Node) keepReported(ctx context.Context) {
 			n.log.Debug("the cluster does not know this host's state yet", zap.Error(err))
 		}
 	}
-}
-
-// removeData empties the data directory of all that makes this host a member.
-func removeData(dir string) error {
-	return errors.Join(os.Remove(filepath.Join(dir, fileName)), os.RemoveAll(filepath.Join(dir, "snapshots")))
 }

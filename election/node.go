@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,8 +22,8 @@ type Config struct {
 	Address  netip.AddrPort // this host's own fixed address
 	Version  string
 	Detect   time.Duration // 50 ms to 60 s; must equal the cluster's
-	DataDir  string
-	Machine  string // tells this machine from its clones, see [MachineID]
+	Disk     Disk          // closed by the node, also when Open fails
+	Machine  string        // tells this machine from its clones, see [MachineID]
 	Listener net.Listener
 	Dial     Dialer
 	Fence    Fence
@@ -76,15 +75,12 @@ const (
 	Ready                 // stands as soon as a leader is lost
 )
 
-// Open reads the data directory, closes the fence and starts to take part. It fails
+// Open reads the disk, closes the fence and starts to take part. It fails
 // on a clone, on a directory in use, and where the cluster's detect is another than
 // the configured one. The caller runs [Node.Run] and then [Node.Close].
 func Open(cfg Config) (*Node, error) {
 	cfg.Fence.SetDeadline(0)
-	st, err := openStore(cfg.DataDir)
-	if err != nil {
-		return nil, err
-	}
+	st := &store{Disk: cfg.Disk}
 	id, err := st.identify(cfg.Machine)
 	if err == nil && id.Cluster != "" && id.Detect != cfg.Detect {
 		err = detectDiffers(cfg.Detect, id.Detect)
@@ -116,17 +112,13 @@ func detectDiffers(here, cluster time.Duration) error {
 // start builds the transport and raft on top of it.
 func (n *Node) start(self raft.ServerID) error {
 	logger := newRaftLogger(n.log)
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(n.cfg.DataDir, 2, logger)
-	if err != nil {
-		return fmt.Errorf("snapshots in %s: %w", filepath.Join(n.cfg.DataDir, "snapshots"), err)
-	}
 	network := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: raftLayer{n.stream.raft, n.stream}, MaxPool: 3, MaxRPCsInFlight: 1,
 		Timeout: max(2*n.cfg.Detect, 500*time.Millisecond), Logger: logger,
 	})
 	order := &turn{self: self, detect: n.cfg.Detect, now: n.cfg.Now, order: n.order, unfit: n.handicap}
 	n.transport = newTransport(network, n.rules, n.view, order)
-	r, err := raft.NewRaft(n.raftConfig(self), n.machine, n.store, n.store, snapshots, n.transport)
+	r, err := raft.NewRaft(n.raftConfig(self), n.machine, n.store, n.store, n.store, n.transport)
 	if err != nil {
 		return errors.Join(fmt.Errorf("start raft: %w", err), n.transport.Close())
 	}
@@ -191,7 +183,7 @@ func (n *Node) Close() error {
 	err = errors.Join(err, n.store.Close())
 	select {
 	case <-n.left:
-		err = errors.Join(err, removeData(n.cfg.DataDir))
+		err = errors.Join(err, n.store.Remove())
 	default:
 	}
 	return err
@@ -255,9 +247,9 @@ func (n *Node) diskFails(err error) {
 	changed := before == nil && err != nil || before != nil && *before != failure
 	switch {
 	case changed && err != nil:
-		n.log.Error("the data directory can't be written", zap.String("directory", n.cfg.DataDir), zap.Error(err))
+		n.log.Error("the data directory can't be written", zap.Error(err))
 	case changed:
-		n.log.Info("the data directory can be written again", zap.String("directory", n.cfg.DataDir))
+		n.log.Info("the data directory can be written again")
 	}
 }
 
@@ -329,7 +321,7 @@ func (v *raftView) Campaigning(term uint64) bool {
 // term. Raft enters a term before it takes over a configuration from it.
 func (v *raftView) votersIn(term uint64) []raft.ServerID {
 	ids := v.voters()
-	if v.Term() != term {
+	if v.Term() != term && !leftOut(ruleFresh) {
 		return nil
 	}
 	return ids

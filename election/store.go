@@ -4,17 +4,13 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
 	boltdb "github.com/hashicorp/raft-boltdb/v2"
-	"go.etcd.io/bbolt"
-	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 // identity is who this member is. It lives in the same file as its votes, so that
@@ -26,12 +22,12 @@ type identity struct {
 	Detect  time.Duration `json:"detect,omitempty"`  // the cluster's, in nanoseconds
 }
 
-// store is raft's log and votes on disk, fsynced. It keeps the term and the
+// store is a disk that keeps the term and the
 // candidate of a vote as one value: raft writes them one after the other, and a
 // crash in between would let the candidate of the old term have the vote of the
 // new one.
 type store struct {
-	*boltdb.BoltStore
+	Disk
 
 	failing func(error) // told how each write ended; may be nil
 
@@ -40,7 +36,6 @@ type store struct {
 }
 
 const (
-	fileName    = "raft.db"
 	keyIdentity = "vipd/identity"
 	keyVote     = "vipd/vote"
 
@@ -55,25 +50,10 @@ type vote struct {
 	Candidate []byte `json:"candidate"`
 }
 
-func openStore(dir string) (*store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("data directory: %w", err)
-	}
-	path := filepath.Join(dir, fileName)
-	db, err := boltdb.New(boltdb.Options{Path: path, BoltOptions: &bbolt.Options{Timeout: time.Second}})
-	if errors.Is(err, bbolterrors.ErrTimeout) {
-		return nil, hinted(fmt.Sprintf("%s is in use by another process", path), "is vipd running already? see `systemctl status vipd`")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	return &store{BoltStore: db}, nil
-}
-
 // SetUint64 writes a number; the term of a vote waits for its candidate.
 func (s *store) SetUint64(key []byte, value uint64) error {
 	if string(key) != keyVoteTerm {
-		return s.told(s.BoltStore.SetUint64(key, value))
+		return s.told(s.Disk.SetUint64(key, value))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +64,7 @@ func (s *store) SetUint64(key []byte, value uint64) error {
 // Set writes a value; the candidate of a vote together with its term.
 func (s *store) Set(key, value []byte) error {
 	if string(key) != keyVoteCandidate {
-		return s.told(s.BoltStore.Set(key, value))
+		return s.told(s.Disk.Set(key, value))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +74,7 @@ func (s *store) Set(key, value []byte) error {
 // GetUint64 reads a number.
 func (s *store) GetUint64(key []byte) (uint64, error) {
 	if string(key) != keyVoteTerm {
-		return s.BoltStore.GetUint64(key)
+		return s.Disk.GetUint64(key)
 	}
 	var v vote
 	err := s.get(keyVote, &v)
@@ -104,7 +84,7 @@ func (s *store) GetUint64(key []byte) (uint64, error) {
 // Get reads a value.
 func (s *store) Get(key []byte) ([]byte, error) {
 	if string(key) != keyVoteCandidate {
-		return s.BoltStore.Get(key)
+		return s.Disk.Get(key)
 	}
 	var v vote
 	err := s.get(keyVote, &v)
@@ -116,11 +96,11 @@ func (s *store) put(key string, value any) error {
 	if err != nil {
 		return err
 	}
-	return s.told(s.BoltStore.Set([]byte(key), b))
+	return s.told(s.Disk.Set([]byte(key), b))
 }
 
 // StoreLogs writes entries of the log.
-func (s *store) StoreLogs(logs []*raft.Log) error { return s.told(s.BoltStore.StoreLogs(logs)) }
+func (s *store) StoreLogs(logs []*raft.Log) error { return s.told(s.Disk.StoreLogs(logs)) }
 
 // StoreLog writes one entry.
 func (s *store) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
@@ -134,7 +114,7 @@ func (s *store) told(err error) error {
 
 // get fails with raft's own "not found" where there is nothing.
 func (s *store) get(key string, value any) error {
-	b, err := s.BoltStore.Get([]byte(key))
+	b, err := s.Disk.Get([]byte(key))
 	if err != nil {
 		return err
 	}
@@ -148,7 +128,7 @@ func (s *store) identify(machine string) (identity, error) {
 	var id identity
 	err := s.get(keyIdentity, &id)
 	switch {
-	case errors.Is(err, boltdb.ErrKeyNotFound):
+	case err != nil && err.Error() == boltdb.ErrKeyNotFound.Error():
 		id = identity{ID: randomID(), Machine: machine}
 		return id, s.put(keyIdentity, id)
 	case err != nil:

@@ -9,16 +9,17 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
 )
 
 func mustOpen(t *testing.T, dir string) *store {
 	t.Helper()
-	s, err := openStore(dir)
+	d, err := OpenDataDir(dir, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
+	t.Cleanup(func() { _ = d.Close() })
+	return &store{Disk: d}
 }
 
 func TestAVoteIsWrittenWholeOrNotAtAll(t *testing.T) {
@@ -55,7 +56,7 @@ func second[T any](_ T, err error) error { return err }
 func TestADataDirectoryInUseIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	mustOpen(t, dir)
-	if _, err := openStore(dir); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, fileName)+" is in use") {
+	if _, err := OpenDataDir(dir, zap.NewNop()); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, fileName)+" is in use") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -52,10 +52,7 @@ func TestAMemberThatStoodInVainDoesNotBlockTheElection(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		haltAll(t, hosts)
-		s, err := openStore(hosts[1].cfg.DataDir)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := &store{Disk: hosts[1].disk()}
 		term, _ := s.GetUint64([]byte("CurrentTerm"))
 		last, _ := s.LastIndex()
 		for _, err := range []error{
@@ -127,7 +124,7 @@ func TestAnotherAddressForAMemberIsRefusedAtTheStart(t *testing.T) {
 		w, hosts := form(t, 1, half)
 		haltAll(t, hosts)
 		moved := newHost(t, w, 7, half)
-		moved.cfg.DataDir = hosts[0].cfg.DataDir
+		moved.cfg.Disk = hosts[0].disk()
 		moved.cfg.Listener = w.listen(moved.cfg.Address.String())
 		if _, err := Open(moved.cfg); err == nil || !strings.Contains(err.Error(), "node.address is 10.11.12.10:7600, but the cluster knows this host at 10.11.12.4:7600") {
 			t.Errorf("got %v", err)

@@ -72,10 +72,14 @@ func (s *server) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for the other hosts on node.address: %w", err)
 	}
+	disk, err := election.OpenDataDir(s.cfg.DataDir, s.log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: s.cfg.Node.Address.Addr().AsSlice()}}
 	s.node, err = election.Open(election.Config{
 		Name: s.cfg.Node.Name, Address: s.cfg.Node.Address, Version: version, Detect: s.cfg.Detect,
-		DataDir: s.cfg.DataDir, Machine: election.MachineID(), Listener: listener,
+		Disk: disk, Machine: election.MachineID(), Listener: listener,
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "tcp", address)
 		},
