@@ -117,7 +117,7 @@ func (n *Node) Join(ctx context.Context, peer string) (already bool, err error) 
 		return false, err
 	}
 	me := n.reported()
-	if err := n.callLeader(ctx, peer, pathJoin, me); err != nil {
+	if err := n.duringElections(ctx, func() error { return n.callLeader(ctx, peer, pathJoin, me) }); err != nil {
 		return false, err
 	}
 	for !slices.Contains(n.view.voters(), n.rules.self) {
@@ -266,16 +266,31 @@ func (n *Node) askToLeave(ctx context.Context) error {
 	if len(n.view.voters()) == 1 && n.view.voters()[0] == n.rules.self {
 		return hinted("this host is the last member", "to give the cluster up, stop vipd and empty the data directory")
 	}
-	err := n.callLeader(ctx, "", pathLeave, n.rules.self)
-	for _, s := range n.view.Configuration().Servers {
-		if err == nil {
-			return nil
+	return n.duringElections(ctx, func() error {
+		err := n.callLeader(ctx, "", pathLeave, n.rules.self)
+		for _, s := range n.view.Configuration().Servers {
+			if err == nil {
+				return nil
+			}
+			if s.ID != n.rules.self {
+				err = n.callLeader(ctx, string(s.Address), pathLeave, n.rules.self)
+			}
 		}
-		if s.ID != n.rules.self {
-			err = n.callLeader(ctx, string(s.Address), pathLeave, n.rules.self)
+		return err
+	})
+}
+
+// duringElections repeats what fails for want of a leader, for some seconds: a
+// change of membership is no less wanted because the leader was lost meanwhile. What
+// it repeats must do no harm when it was done already.
+func (n *Node) duringElections(ctx context.Context, f func() error) error {
+	trying, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	for {
+		if err := f(); !errors.Is(err, ErrNoLeader) || !pause(trying, n.cfg.Detect/5) {
+			return err
 		}
 	}
-	return err
 }
 
 // release takes a member that leaves out of the cluster. One that is out already

@@ -176,6 +176,10 @@ func (n *Node) callLeader(ctx context.Context, from, path string, in any) error 
 	}
 	for range maxHops {
 		err := n.call(ctx, address, path, in, nil)
+		var silent *unreachable
+		if errors.As(err, &silent) && address != from {
+			return ErrNoLeader // it was the leader, and is not any more
+		}
 		var next elsewhere
 		if !errors.As(err, &next) {
 			return err
@@ -202,10 +206,23 @@ func (n *Node) call(ctx context.Context, address, path string, in, out any) erro
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: n.dialMember}}
 	response, err := client.Do(request)
 	if err != nil {
-		return hinted(fmt.Sprintf("cannot reach %s: %v", address, errors.Unwrap(err)), "is vipd running there, and is the port open between the hosts?")
+		return &unreachable{address, errors.Unwrap(err)}
 	}
 	defer response.Body.Close()
 	return decode(response, out)
+}
+
+// unreachable says that no answer came from an address.
+type unreachable struct {
+	address string
+	err     error
+}
+
+func (e *unreachable) Error() string { return fmt.Sprintf("cannot reach %s: %v", e.address, e.err) }
+
+// Hint says what to look at.
+func (e *unreachable) Hint() string {
+	return "is vipd running there, and is the port open between the hosts?"
 }
 
 func (n *Node) dialMember(ctx context.Context, _, address string) (net.Conn, error) {

@@ -227,3 +227,20 @@ func TestALeaderThatIsLeftAloneAfterAFailedHandOverEnds(t *testing.T) {
 		haltAll(t, hosts[:1])
 	})
 }
+
+// On a busy machine the leader is lost while others still join.
+func TestAJoinOutlastsAnElection(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w, hosts := form(t, 3, half)
+		late := newHost(t, w, 4, half)
+		late.start()
+		lost := hosts[0].cfg.Address.String()
+		w.isolate(lost, true)
+		time.Sleep(half / 2)
+		if _, err := late.node.Join(t.Context(), hosts[1].cfg.Address.String()); err != nil {
+			t.Error(err)
+		}
+		w.isolate(lost, false)
+		haltAll(t, append(hosts, late))
+	})
+}
