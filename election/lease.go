@@ -90,6 +90,7 @@ type rules struct {
 	heard Instant // the last acknowledgement given
 	held  struct {
 		term  uint64
+		since Instant                   // of the first acknowledgement in term
 		acked map[raft.ServerID]Instant // send times of the calls that each peer acknowledged
 		until Instant
 	}
@@ -115,7 +116,7 @@ func (r *rules) acknowledged(term uint64, peer raft.ServerID, sent Instant) {
 		return
 	}
 	if term > r.held.term {
-		r.held.term, r.held.acked, r.held.until = term, make(map[raft.ServerID]Instant), 0
+		r.held.term, r.held.since, r.held.acked, r.held.until = term, r.now(), make(map[raft.ServerID]Instant), 0
 	}
 	if sent > r.held.acked[peer] {
 		r.held.acked[peer] = sent
@@ -369,6 +370,14 @@ func (r *rules) lastHeard() (Instant, raft.ServerID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.heard, r.promised.to
+}
+
+// ledSince returns when this member was first acknowledged as leader, in the last
+// term in which it was; zero if never.
+func (r *rules) ledSince() Instant {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held.since
 }
 
 // lastAcked returns when the last call left that peer acknowledged in the current

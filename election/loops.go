@@ -100,8 +100,6 @@ func (n *Node) watchLease(ctx context.Context) {
 		lease := n.Lease()
 		if lease.Held != was.Held || lease.Term != was.Term {
 			n.notify()
-			n.moved()
-			n.ledSince.Store(int64(n.cfg.Now()))
 		}
 		if was = lease; lease.Held && recorded != lease.Term {
 			recorded = lease.Term
@@ -133,9 +131,6 @@ func (n *Node) notify() {
 	default:
 	}
 }
-
-// moved notes that the leader or the membership has just changed.
-func (n *Node) moved() { n.lastMoved.Store(int64(n.cfg.Now())) }
 
 // tellHolder logs the newest change of holder, on every member. What is replayed
 // after a restart is old.

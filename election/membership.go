@@ -139,13 +139,14 @@ func (n *Node) change(ctx context.Context, f func() error) error {
 	return f()
 }
 
-// step performs one change of raft's configuration, T after the last one.
+// step performs one change of raft's configuration, T after the last one of this
+// member: by then no lease rests on the configuration before it, whose majorities
+// need not overlap with those of the next. (Of another leader no lease is left.)
 func (n *Node) step(ctx context.Context, f func() raft.IndexFuture) error {
-	wait := Instant(n.lastMoved.Load()).Add(n.cfg.Detect).Sub(n.cfg.Now())
-	if wait > 0 && !pause(ctx, wait) {
+	if wait := n.lastChange.Add(n.cfg.Detect).Sub(n.cfg.Now()); wait > 0 && !pause(ctx, wait) {
 		return context.Cause(ctx)
 	}
-	defer n.moved()
+	defer func() { n.lastChange = n.cfg.Now() }()
 	return n.confirmed(ctx, f())
 }
 

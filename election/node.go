@@ -51,11 +51,10 @@ type Node struct {
 	left       chan struct{} // closed when this host has left
 	leaving    sync.Once
 	changing   chan struct{} // a token: one change of membership at a time
+	lastChange Instant       // when the last one ended; of whoever has the token
 	move       Mover
 	background sync.WaitGroup // work that ends soon after raft has
 	told       atomic.Uint64  // the term whose change of holder was logged last
-	ledSince   atomic.Int64   // Instant at which the lease last changed
-	lastMoved  atomic.Int64   // Instant of the last change of membership or leader that this member saw
 
 	diskErr atomic.Pointer[string] // why the data directory can't be written; nil or empty if it can
 

@@ -106,7 +106,7 @@ func (n *Node) contact(id, leader raft.ServerID) time.Duration {
 	if id == n.rules.self {
 		return 0
 	}
-	at := max(n.rules.lastAcked(id), Instant(n.ledSince.Load())) // not heard in this term: at least since it began
+	at := max(n.rules.lastAcked(id), n.rules.ledSince()) // not heard in this term: at least since it began
 	if leader != n.rules.self {
 		var heard raft.ServerID
 		if at, heard = n.rules.lastHeard(); heard != id {
