@@ -30,7 +30,7 @@ type Config struct {
 		// Address is this host's own address and the port of the election.
 		Address netip.AddrPort
 	}
-	// VIP says which addresses float. Its Instance is the port of Node.Address.
+	// VIP says which addresses float. Its Instance is Socket.
 	VIP vip.Config
 	// Detect is the silence after which a holder counts as gone, 50 ms … 60 s. It must
 	// be the same on all members.
@@ -121,6 +121,7 @@ func (r *reader) file(m mapping, c *Config, hostname string) {
 	r.hooks(m.get("hooks"), c)
 	c.DataDir = r.path(m.get("data_dir"), defaultDataDir(c.Name))
 	c.Socket = r.socket(m.get("socket"), "/run/vipd/"+c.Name+".sock")
+	c.VIP.Instance = c.Socket
 	if c.DataDir == c.Socket {
 		r.refuse(m.get("socket"), "leave socket out, its default is fine", "is the same path as data_dir")
 	}

@@ -54,7 +54,7 @@ func TestGoodFilesMeanThis(t *testing.T) {
 			VIP: vip.Config{
 				Addresses: []vip.Address{address("42.159.241.126/32", "eth0")},
 				Announce:  true,
-				Instance:  7600,
+				Instance:  "/run/vipd/smallest.sock",
 			},
 			Detect:  500 * time.Millisecond,
 			Hooks:   told(hooks.Config{Timeout: 30 * time.Second, Instance: "smallest", Interface: "eth0"}, "42.159.241.126"),
@@ -67,7 +67,7 @@ func TestGoodFilesMeanThis(t *testing.T) {
 			VIP: vip.Config{
 				Addresses: []vip.Address{address("42.159.241.126/32", "eth0")},
 				Announce:  true,
-				Instance:  7600,
+				Instance:  "/run/vipd/vipd.sock",
 			},
 			Detect: 500 * time.Millisecond,
 			Checks: []health.Check{{
@@ -89,7 +89,7 @@ func TestGoodFilesMeanThis(t *testing.T) {
 					{Prefix: netip.MustParsePrefix("192.0.2.10/24"), Interface: "eth1", Label: "eth1:web", Scope: "link"},
 					{Prefix: netip.MustParsePrefix("192.0.2.11/32"), Interface: "lo", Label: "lo", Scope: "host"},
 				},
-				Instance: 7601,
+				Instance: "/srv/vipd/sock",
 			},
 			Detect: 50 * time.Millisecond,
 			Checks: []health.Check{

@@ -45,13 +45,13 @@ func placed(t *testing.T, s source, p Problem) {
 func promised(t *testing.T, c *Config) {
 	t.Helper()
 	switch {
-	case !isName(c.Node.Name), !c.Node.Address.IsValid(), c.VIP.Instance != c.Node.Address.Port(), c.VIP.Instance == 0:
+	case !isName(c.Node.Name), !c.Node.Address.IsValid(), c.Node.Address.Port() == 0:
 		t.Errorf("node: %+v", c.Node)
 	case c.Detect < 50*time.Millisecond, c.Detect > time.Minute:
 		t.Errorf("detect: %s", c.Detect)
 	case len(c.VIP.Addresses) == 0, len(c.Hooks.Addresses) != len(c.VIP.Addresses):
 		t.Errorf("addresses: %+v", c.VIP)
-	case badPath(c.DataDir) != "", badPath(c.Socket) != "", len(c.Socket) > 107:
+	case badPath(c.DataDir) != "", badPath(c.Socket) != "", len(c.Socket) > 107, c.VIP.Instance != c.Socket:
 		t.Errorf("paths: %q, %q", c.DataDir, c.Socket)
 	}
 	for _, a := range c.VIP.Addresses {

@@ -14,7 +14,6 @@ func (r *reader) node(m mapping, c *Config, hostname string) {
 	c.Node.Name = r.nodeName(m, hostname)
 	address := r.need(m, "address")
 	c.Node.Address = r.nodeAddress(address)
-	c.VIP.Instance = c.Node.Address.Port()
 	r.places.node = address
 }
 

@@ -110,32 +110,36 @@ func upLink(name string) (netlink.Link, error) {
 // Release makes sure that none of the addresses is on any link, whatever link and prefix length they have, and whoever
 // put them there. It is idempotent, and reads back what the kernel did: after nil, none is left.
 func (b *Binder) Release() error {
-	left, err := b.present()
-	if err != nil {
-		return err
-	}
-	if len(left) == 0 {
-		return nil
+	_, err := release(addresses(b.cfg))
+	return err
+}
+
+// release is Release for any addresses. It returns what it found and took away.
+func release(addrs []netip.Addr) (removed []netip.Addr, err error) {
+	found, err := present(addrs)
+	if err != nil || len(found) == 0 {
+		return nil, err
 	}
 	var problems []error
-	for _, addr := range left {
+	for _, addr := range found {
 		if err := netlink.AddrDel(nil, &addr); err != nil {
 			problems = append(problems, fmt.Errorf("release %s: %w", describe(addr), explainNetlink(err)))
 		}
+		removed = append(removed, prefixOf(addr).Addr())
 	}
-	left, err = b.present()
+	left, err := present(addrs)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(left) == 0 {
-		return nil // what could not be deleted had gone by itself
+	if len(left) > 0 {
+		return nil, errors.Join(append(problems, fmt.Errorf("release: %s is still there", describe(left[0])))...)
 	}
-	return errors.Join(append(problems, fmt.Errorf("release: %s is still there", describe(left[0])))...)
+	return removed, nil // what could not be deleted had gone by itself
 }
 
 // Bound says whether every address is on its link with its prefix length, as the kernel has it now.
 func (b *Binder) Bound() (bool, error) {
-	present, err := b.present()
+	found, err := present(addresses(b.cfg))
 	if err != nil {
 		return false, err
 	}
@@ -147,7 +151,7 @@ func (b *Binder) Bound() (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("find link %s: %w", a.Interface, explainNetlink(err))
 		}
-		if !slices.ContainsFunc(present, func(addr netlink.Addr) bool {
+		if !slices.ContainsFunc(found, func(addr netlink.Addr) bool {
 			return addr.LinkIndex == link.Attrs().Index && prefixOf(addr) == a.Prefix
 		}) {
 			return false, nil
@@ -157,13 +161,12 @@ func (b *Binder) Bound() (bool, error) {
 }
 
 // present lists where the kernel has the addresses: on any link, with any prefix length.
-func (b *Binder) present() ([]netlink.Addr, error) {
+func present(addrs []netip.Addr) ([]netlink.Addr, error) {
 	all, err := consistent(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", explainNetlink(err))
 	}
-	ours := addresses(b.cfg)
-	return slices.DeleteFunc(all, func(addr netlink.Addr) bool { return !slices.Contains(ours, prefixOf(addr).Addr()) }), nil
+	return slices.DeleteFunc(all, func(addr netlink.Addr) bool { return !slices.Contains(addrs, prefixOf(addr).Addr()) }), nil
 }
 
 // prefixOf is an address as the kernel shows it, the zero Prefix if it is not an IP address.

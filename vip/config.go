@@ -23,7 +23,7 @@ type Config struct {
 	// Announce asks for gratuitous ARP and unsolicited neighbour advertisements at a take-over.
 	// Clouds that route the addresses themselves have no use for them.
 	Announce bool
-	// Instance tells several daemons on one host apart: the node's port, 1 … 65535.
-	// It is the handle of this daemon's tc filters.
-	Instance uint16
+	// Instance tells several daemons on one host apart: the absolute path of the daemon's socket, at most 107 bytes, for which
+	// only one process at a time can have the claim. Filters that bear it are this daemon's, of this run or an earlier one.
+	Instance string
 }

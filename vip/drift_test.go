@@ -48,6 +48,8 @@ func attachTCX(t *testing.T, link netlink.Link, attach ebpf.AttachType) error {
 
 // TestCheckFindsWhatBreaksTheFence damages a healthy fence in each way that a tool or a person might.
 func TestCheckFindsWhatBreaksTheFence(t *testing.T) {
+	ours := testConfig(float4, float6)
+	ourHandle, ourName := handle(ours.Instance, 0), labels(ours)[0].String()
 	for _, damage := range []struct {
 		name string
 		do   func(*testing.T, netlink.Link) error
@@ -55,19 +57,19 @@ func TestCheckFindsWhatBreaksTheFence(t *testing.T) {
 	}{
 		{"nothing", func(*testing.T, netlink.Link) error { return nil }, ""},
 		{"ingress filter removed", func(t *testing.T, l netlink.Link) error {
-			return netlink.FilterDel(bpfFilter(t, l, ingress, 1, 7600, filterName))
+			return netlink.FilterDel(bpfFilter(t, l, ingress, 1, ourHandle, ourName))
 		}, "fence on eth0: the ingress filter was removed"},
 		{"egress filter removed", func(t *testing.T, l netlink.Link) error {
-			return netlink.FilterDel(bpfFilter(t, l, egress, 1, 7600, filterName))
+			return netlink.FilterDel(bpfFilter(t, l, egress, 1, ourHandle, ourName))
 		}, "fence on eth0: the egress filter was removed"},
 		{"clsact removed", func(t *testing.T, l netlink.Link) error {
 			return netlink.QdiscDel(clsact(l))
 		}, "fence on eth0: the ingress filter was removed"},
 		{"filter replaced", func(t *testing.T, l netlink.Link) error {
-			return netlink.FilterReplace(bpfFilter(t, l, ingress, 1, 7600, filterName))
+			return netlink.FilterReplace(bpfFilter(t, l, ingress, 1, ourHandle, ourName))
 		}, "fence on eth0: the ingress filter was replaced: program"},
 		{"filter replaced under another name", func(t *testing.T, l netlink.Link) error {
-			return netlink.FilterReplace(bpfFilter(t, l, egress, 1, 7600, "other"))
+			return netlink.FilterReplace(bpfFilter(t, l, egress, 1, ourHandle, "other"))
 		}, "fence on eth0: the egress filter (bpf) of priority 1 is not vipd's"},
 		{"foreign filter of the same priority", func(t *testing.T, l netlink.Link) error {
 			return netlink.FilterAdd(bpfFilter(t, l, ingress, 1, 1, "other"))
@@ -92,7 +94,7 @@ func TestCheckFindsWhatBreaksTheFence(t *testing.T) {
 	} {
 		t.Run(damage.name, func(t *testing.T) {
 			a, _ := neighbours(t)
-			f := a.arm(testConfig(float4, float6))
+			f := a.arm(ours)
 			must(t, a.check(f))
 			a.in(func() { must(t, damage.do(t, a.link("eth0"))) })
 			for range 2 { // it doesn't forget, and doesn't mend what it has complained about
@@ -117,7 +119,7 @@ func TestArmRefusesWhereSomethingComesBeforeIt(t *testing.T) {
 		}, "arm fence: fence on eth0: add the clsact queueing discipline: the link has an ingress queueing discipline", "tc qdisc replace dev eth0 clsact"},
 		{"foreign filter", func(t *testing.T, l netlink.Link) error {
 			must(t, netlink.QdiscAdd(clsact(l)))
-			return netlink.FilterAdd(bpfFilter(t, l, egress, 1, 7600, "other"))
+			return netlink.FilterAdd(bpfFilter(t, l, egress, 1, 1, "other"))
 		}, "arm fence: fence on eth0: the egress filter (bpf) of priority 1 is not vipd's", "tc filter show dev eth0 egress"},
 		{"foreign filter of another kind", func(t *testing.T, l netlink.Link) error {
 			must(t, netlink.QdiscAdd(clsact(l)))
@@ -133,7 +135,7 @@ func TestArmRefusesWhereSomethingComesBeforeIt(t *testing.T) {
 				must(t, obstacle.put(t, a.link("eth0")))
 				f, err := Arm(testConfig(float4))
 				if err == nil {
-					f.close()
+					f.Close()
 				}
 				if !strings.Contains(fmt.Sprint(err), obstacle.want) || !strings.Contains(hintOf(err), obstacle.hint) {
 					t.Errorf("arm: %v, hint %q; want %q, hint %q", err, hintOf(err), obstacle.want, obstacle.hint)
@@ -144,7 +146,7 @@ func TestArmRefusesWhereSomethingComesBeforeIt(t *testing.T) {
 }
 
 func TestArmRefusesWithoutAddresses(t *testing.T) {
-	if _, err := Arm(Config{Instance: 7600}); err == nil {
+	if _, err := Arm(Config{Instance: testInstance}); err == nil {
 		t.Error("armed")
 	}
 }
@@ -220,7 +222,7 @@ func TestCheckFencesALinkThatTookTheIndexOfAnother(t *testing.T) {
 func TestInstancesOnOneHostAreIndependent(t *testing.T) {
 	a, b := neighbours(t)
 	one, two := testConfig(float4), testConfig("192.0.2.101")
-	two.Instance = 7601
+	two.Instance = otherInstance
 	f1, f2 := a.arm(one), a.arm(two)
 	a.bind(one)
 	a.bind(two)
@@ -238,37 +240,9 @@ func TestInstancesOnOneHostAreIndependent(t *testing.T) {
 	must(t, a.check(f1))
 	must(t, a.check(f2))
 
-	a.in(func() {
-		must(t, NewBinder(one).Release())
-		must(t, f1.Disarm())
-	})
+	a.clear(one)
 	must(t, a.check(f2))
 	expect("one gone", false, false)
 	f2.SetDeadline(boottime() + time.Hour.Nanoseconds())
 	expect("the other open", false, true)
-}
-
-func TestDisarmRefusesWhileAnAddressIsBound(t *testing.T) {
-	a, _ := neighbours(t)
-	cfg := testConfig(float4)
-	f := a.arm(cfg)
-	a.bind(cfg)
-	f.SetDeadline(boottime() + time.Hour.Nanoseconds())
-	a.in(func() {
-		if err := f.Disarm(); err == nil || !strings.Contains(err.Error(), float4+"/32 on eth0 is still there") {
-			t.Errorf("disarm: %v", err)
-		}
-	})
-	if f.Deadline() != 0 {
-		t.Errorf("deadline %d after disarm, want 0", f.Deadline())
-	}
-	must(t, a.check(f))
-	a.in(func() {
-		must(t, NewBinder(cfg).Release())
-		must(t, f.Disarm())
-	})
-	f.SetDeadline(1) // late, from another goroutine: no harm
-	if err := a.check(f); err == nil {
-		t.Error("the filters are still there")
-	}
 }

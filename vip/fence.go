@@ -9,6 +9,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Fence keeps the floating addresses silent unless now < deadline, in CLOCK_BOOTTIME nanoseconds of this host.
@@ -29,7 +30,8 @@ import (
 //
 // Whatever the network stack gets, it gets from a link, with the packet's wrapping taken off as far as that link goes. So
 // what came through a VLAN, bridge, bond or tunnel is seen as a plain packet on the link of that name at the latest.
-// Every fragment carries the addresses. Packets that this host would forward or translate are dropped as well: what stands
+// The exception, a frame with a priority tag (VLAN 0) inside another one, does not come in at all: the kernel takes the inner
+// tag off only after it has asked the programs. Every fragment carries the addresses. Packets that this host would forward or translate are dropped as well: what stands
 // behind a host without lease must not answer for the address either, and can't reach it through this host.
 //
 // Not covered:
@@ -43,7 +45,8 @@ import (
 //   - a packet that passed in time and then waited, in a socket or in the queue of a device.
 type Fence struct {
 	cfg      Config
-	deadline *atomic.Int64     // in the page shared with the programs; stays mapped until the process ends
+	page     []byte            // shared with the programs; once Arm has returned it stays mapped until the process ends
+	deadline *atomic.Int64     // in that page
 	programs [2]*ebpf.Program  // by direction
 	ids      [2]ebpf.ProgramID // by direction: how the kernel names them
 	fenced   map[int]bool      // indexes of the links that got our filters
@@ -53,6 +56,7 @@ type Fence struct {
 //
 // It first runs the programs on made-up packets in the kernel, then attaches them. Filters that an earlier run
 // of the same cfg.Instance left, open or closed, are replaced each in one step: there is no instant without a filter.
+// Addresses that they fence and cfg does not have are taken off all links before that; while one can't be, they stay.
 // It needs Linux 5.8, CAP_BPF and CAP_NET_ADMIN; an error says what is missing. After an error the links that
 // were reached stay fenced and closed; Clear takes that away.
 func Arm(cfg Config) (*Fence, error) {
@@ -63,20 +67,26 @@ func Arm(cfg Config) (*Fence, error) {
 	if err != nil {
 		return nil, fmt.Errorf("arm fence: %w", explainBPF(err))
 	}
-	if err := f.selfTest(); err != nil {
-		f.close()
-		return nil, fmt.Errorf("arm fence: %w", err)
-	}
-	if err := f.Check(); err != nil {
-		f.close()
+	if err := f.arm(); err != nil {
+		f.discard()
 		return nil, fmt.Errorf("arm fence: %w", err)
 	}
 	return f, nil
 }
 
+func (f *Fence) arm() error {
+	if err := f.selfTest(); err != nil {
+		return err
+	}
+	if err := releaseOthers(f.cfg); err != nil {
+		return err
+	}
+	return f.Check()
+}
+
 // SetDeadline opens the fence until the instant boottime, in CLOCK_BOOTTIME nanoseconds, or closes it if that is past;
 // 0 closes it. The kernel obeys from the next packet on. It is one atomic store: it neither blocks nor fails,
-// and may be called from any goroutine, also after Disarm.
+// and may be called from any goroutine, also after Close.
 func (f *Fence) SetDeadline(boottime int64) { f.deadline.Store(boottime) }
 
 // Deadline is the instant that was last set, read from the page that the kernel reads. It neither blocks nor fails.
@@ -117,23 +127,19 @@ func (f *Fence) checkLink(link netlink.Link) error {
 	return f.verify(link)
 }
 
-// Disarm closes the fence and takes it down. It refuses while one of the addresses is on a link of this host.
-// The clsact queueing discipline that carries the filters stays on the links: it costs nothing while it is empty,
-// and another program may have begun to use it.
-func (f *Fence) Disarm() error {
+// Close closes the fence and gives back this process's part of the programs. In the kernel the filters stay until Arm replaces
+// them or Clear removes them. Only SetDeadline and Deadline may be called afterwards.
+func (f *Fence) Close() {
 	f.SetDeadline(0)
-	if err := removeUnlessBound(f.cfg); err != nil {
-		return fmt.Errorf("disarm fence: %w", err)
-	}
-	f.close()
-	return nil
-}
-
-// close gives back this process's part of the programs. Where they are attached the kernel keeps them.
-func (f *Fence) close() {
 	for _, p := range f.programs {
 		_ = p.Close() // a close(2) of a bpf descriptor has nothing to report
 	}
+}
+
+// discard is Close for a fence that nobody else has got.
+func (f *Fence) discard() {
+	f.Close()
+	_ = unix.Munmap(f.page) // of a page that we mapped
 }
 
 // guard is where both programs take a packet that concerns a floating address: pass it if now < deadline, else drop it.

@@ -2,6 +2,7 @@ package vip
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -142,6 +145,91 @@ func TestHeadersOutsideTheLinearPartAreSeenOnIngress(t *testing.T) {
 	}
 }
 
+// tagged puts 802.1Q tags with these VLAN numbers into a frame, the outermost first.
+func tagged(frame []byte, vlans ...byte) []byte {
+	var tags []byte
+	for _, vlan := range vlans {
+		tags = append(tags, 0x81, 0, 0, vlan)
+	}
+	return slices.Concat(frame[:12], tags, frame[12:])
+}
+
+// TestPriorityTagsDoNotGetPastTheFence sends frames whose inner tags the kernel takes off after it has asked the programs.
+func TestPriorityTagsDoNotGetPastTheFence(t *testing.T) {
+	a, b := neighbours(t)
+	cfg := testConfig(float4, float6)
+	f := a.arm(cfg)
+	a.bind(cfg)
+	wire := newTap(b, a, "eth0")
+	before := 0
+	for _, vlans := range [][]byte{{0}, {0, 0}, {0, 0, 0}} {
+		for _, open := range []bool{false, true} {
+			f.SetDeadline(0)
+			if open {
+				f.SetDeadline(boottime() + time.Hour.Nanoseconds())
+			}
+			probe := tagged(ping(wire, netip.MustParseAddr(float4)), vlans...)
+			if got := wire.hears(float4, addrA, func() { wire.send(probe) }, func() { wire.send(ping(wire, netip.MustParseAddr(addrA))) }); got != open {
+				t.Errorf("tags %d: answered: %t, want %t", vlans, got, open)
+			}
+			want := before + 2 // the marks
+			if open {
+				want++
+			}
+			if before = a.echoesReceived(); before != want {
+				t.Errorf("tags %d, open %t: the network stack has got %d requests, want %d", vlans, open, before, want)
+				before = want
+			}
+		}
+	}
+}
+
+// TestAClosedFenceLetsOtherVLANsPass stacks tags on the way to a VLAN's own link, which is none of the fence's business here.
+// A filter behind the fence counts what comes through.
+func TestAClosedFenceLetsOtherVLANsPass(t *testing.T) {
+	a, b := neighbours(t)
+	a.arm(testConfig(float4))
+	passed := a.countBehindFence("eth0")
+	wire := newTap(b, a, "eth0")
+	for _, vlans := range [][]byte{{5}, {0, 5}, {5, 0}, {5, 6}, {0, 5, 0}, {5, 0, 0}} {
+		before := passed()
+		for range 3 {
+			wire.send(tagged(ping(wire, netip.MustParseAddr(addrA)), vlans...))
+		}
+		eventually(t, fmt.Sprintf("frames with the tags %d pass", vlans), func() bool { return passed() == before+3 })
+	}
+}
+
+// countBehindFence counts the tagged frames that are left to the filters after ours.
+func (h *host) countBehindFence(link string) func() uint64 {
+	h.t.Helper()
+	table, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
+	must(h.t, err)
+	h.t.Cleanup(func() { table.Close() })
+	counter, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, License: "MIT", Instructions: asm.Instructions{
+		asm.LoadMem(asm.R2, asm.R1, 20, asm.Word), // __sk_buff.vlan_present
+		asm.JEq.Imm(asm.R2, 0, "out"),
+		asm.LoadMapValue(asm.R1, table.FD(), 0),
+		asm.Mov.Imm(asm.R2, 1),
+		asm.AddAtomic.Mem(asm.R1, asm.R2, asm.DWord, 0),
+		asm.Mov.Imm(asm.R0, 0).WithSymbol("out"),
+		asm.Return(),
+	}})
+	must(h.t, err)
+	h.t.Cleanup(func() { counter.Close() })
+	h.in(func() {
+		must(h.t, netlink.FilterAdd(&netlink.BpfFilter{
+			FilterAttrs: netlink.FilterAttrs{LinkIndex: h.link(link).Attrs().Index, Parent: ingress.parent(), Handle: 1, Priority: 2, Protocol: unix.ETH_P_ALL},
+			Fd:          counter.FD(), Name: "counter", DirectAction: true,
+		}))
+	})
+	return func() uint64 {
+		var n uint64
+		must(h.t, table.Lookup(uint32(0), &n))
+		return n
+	}
+}
+
 // TestFenceClosesAtTheDeadline lets the deadline pass under a stream of requests. Those sent at or after it must not be
 // answered; those whose answer could be heard before it must be.
 func TestFenceClosesAtTheDeadline(t *testing.T) {
@@ -205,7 +293,7 @@ func TestReplacingAFenceLetsNothingThrough(t *testing.T) {
 	before := received()
 	for range 100 {
 		next := a.arm(cfg)
-		f.close()
+		f.Close()
 		f = next
 	}
 	after := received()

@@ -3,17 +3,13 @@ package vip
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	bpflink "github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-)
-
-// Our filters: the first that tc asks. The name tells them from other programs', the handle from another vipd's.
-const (
-	filterName     = "vipd_fence"
-	filterPriority = 1
 )
 
 func (d direction) parent() uint32 {
@@ -26,22 +22,32 @@ func (d direction) tcx() ebpf.AttachType {
 
 // attach puts both programs on the link, each in one step in the place of the one that an earlier run left:
 // for the same priority and handle the kernel swaps the program in the filter list (cls_bpf_change, list_replace_rcu).
+// The addresses that only the earlier one fenced must have gone.
 func (f *Fence) attach(link netlink.Link) error {
 	if err := addClsact(link); err != nil {
 		return explainTC(fmt.Errorf("add the clsact queueing discipline: %w", err))
 	}
 	for d, program := range f.programs {
-		if _, err := f.attached(link, direction(d)); err != nil {
+		before, err := f.attached(link, direction(d))
+		if err != nil {
 			return err
 		}
-		if err := netlink.FilterReplace(&netlink.BpfFilter{
-			FilterAttrs: netlink.FilterAttrs{
-				LinkIndex: link.Attrs().Index, Parent: direction(d).parent(), Handle: uint32(f.cfg.Instance),
-				Priority: filterPriority, Protocol: unix.ETH_P_ALL,
-			},
-			Fd: program.FD(), Name: filterName, DirectAction: true,
-		}); err != nil {
-			return explainTC(fmt.Errorf("attach the %s filter: %w", direction(d), err))
+		for part, l := range labels(f.cfg) {
+			if err := netlink.FilterReplace(&netlink.BpfFilter{
+				FilterAttrs: netlink.FilterAttrs{
+					LinkIndex: link.Attrs().Index, Parent: direction(d).parent(), Handle: handle(f.cfg.Instance, part),
+					Priority: filterPriority, Protocol: unix.ETH_P_ALL,
+				},
+				Fd: program.FD(), Name: l.String(), DirectAction: true,
+			}); err != nil {
+				return explainTC(fmt.Errorf("attach the %s filter: %w", direction(d), err))
+			}
+			delete(before, handle(f.cfg.Instance, part))
+		}
+		for _, left := range before { // there were more addresses
+			if err := netlink.FilterDel(left); err != nil {
+				return explainTC(fmt.Errorf("remove an earlier %s filter: %w", direction(d), err))
+			}
 		}
 	}
 	return nil
@@ -51,44 +57,68 @@ func (f *Fence) attach(link netlink.Link) error {
 func (f *Fence) verify(link netlink.Link) error {
 	for d, ours := range f.ids {
 		found, err := f.attached(link, direction(d))
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case found == 0:
-			return fmt.Errorf("the %s filter was removed", direction(d))
-		case found != ours:
-			return fmt.Errorf("the %s filter was replaced: program %d, ours is %d", direction(d), found, ours)
+		}
+		for part := range labels(f.cfg) {
+			filter, there := found[handle(f.cfg.Instance, part)]
+			if !there {
+				return fmt.Errorf("the %s filter was removed", direction(d))
+			}
+			if id := ebpf.ProgramID(filter.Id); id != ours {
+				return fmt.Errorf("the %s filter was replaced: program %d, ours is %d", direction(d), id, ours)
+			}
 		}
 	}
 	return nil
 }
 
-// attached returns the program in our filter on one side of the link, 0 if there is none.
-// Anything that the kernel would ask before that filter is an error, as it could let packets past the fence.
-func (f *Fence) attached(link netlink.Link, d direction) (ebpf.ProgramID, error) {
+// attached returns the filters of our instance on one side of the link, by handle. Anything that the kernel would ask before
+// them is an error, as it could let packets past the fence, and so is the fence of another vipd around one of our addresses.
+func (f *Fence) attached(link netlink.Link, d direction) (map[uint32]*netlink.BpfFilter, error) {
 	if err := noTCX(link, d); err != nil {
-		return 0, err
+		return nil, err
 	}
 	filters, err := filtersOn(link, d)
 	if err != nil {
-		return 0, explainNetlink(fmt.Errorf("list %s filters: %w", d, err))
+		return nil, explainNetlink(fmt.Errorf("list %s filters: %w", d, err))
 	}
-	var found ebpf.ProgramID
+	found := make(map[uint32]*netlink.BpfFilter)
 	for _, filter := range filters {
-		bpf, ours := filter.(*netlink.BpfFilter)
+		attrs := filter.Attrs()
+		if attrs.Chain != nil && *attrs.Chain != 0 || attrs.Priority > filterPriority {
+			continue // asked after ours
+		}
+		l, vipds := labelOf(filter)
 		switch {
-		case filter.Attrs().Chain != nil && *filter.Attrs().Chain != 0, filter.Attrs().Priority > filterPriority:
-			// asked after ours
-		case !ours || bpf.Name != filterName || !bpf.DirectAction:
-			return 0, &hinted{
-				fmt.Errorf("the %s filter (%s) of priority %d is not vipd's", d, filter.Type(), filter.Attrs().Priority),
+		case !vipds:
+			return nil, &hinted{
+				fmt.Errorf("the %s filter (%s) of priority %d is not vipd's", d, filter.Type(), attrs.Priority),
 				fmt.Sprintf("give it a greater number, or remove it: tc filter show dev %s %s", link.Attrs().Name, d),
 			}
-		case bpf.Handle == uint32(f.cfg.Instance):
-			found = ebpf.ProgramID(bpf.Id)
+		case l.instance == f.cfg.Instance:
+			found[attrs.Handle] = filter.(*netlink.BpfFilter)
+		default:
+			if err := f.shared(link, d, l, attrs.Handle); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return found, nil
+}
+
+// shared refuses a filter of another instance with an address of ours: it would be silent though we hold it.
+func (f *Fence) shared(link netlink.Link, d direction, other label, handle uint32) error {
+	for _, addr := range addresses(f.cfg) {
+		if slices.Contains(other.addrs, addr) {
+			return &hinted{
+				fmt.Errorf("the %s filter of the vipd with the socket %s fences %s as well", d, other.instance, addr),
+				fmt.Sprintf("an address belongs to one of them; if that one is gone for good: tc filter del dev %s %s pref %d handle %#x bpf",
+					link.Attrs().Name, d, filterPriority, handle),
+			}
+		}
+	}
+	return nil
 }
 
 // noTCX makes sure that no program is attached by bpf_link or tcx (Linux 6.6): those run before all tc filters.
@@ -131,8 +161,9 @@ func addClsact(link netlink.Link) error {
 	return nil
 }
 
-// removeFilters takes our filters, and only ours, off every link.
-func removeFilters(instance uint16) error {
+// eachFilter calls do for the filters of an instance on every link, and joins its errors. A link that has gone meanwhile
+// is no error.
+func eachFilter(instance string, do func(*netlink.BpfFilter, label) error) error {
 	links, err := consistent(netlink.LinkList)
 	if err != nil {
 		return fmt.Errorf("list links: %w", explainNetlink(err))
@@ -140,26 +171,37 @@ func removeFilters(instance uint16) error {
 	var problems []error
 	for _, link := range links {
 		for _, d := range []direction{ingress, egress} {
-			if err := removeFilter(link, d, instance); err != nil && exists(link) {
-				problems = append(problems, fmt.Errorf("remove %s filter from %s: %w", d, link.Attrs().Name, explainNetlink(err)))
+			if err := eachFilterOn(link, d, instance, do); err != nil && exists(link) {
+				problems = append(problems, fmt.Errorf("%s filters of %s: %w", d, link.Attrs().Name, explainNetlink(err)))
 			}
 		}
 	}
 	return errors.Join(problems...)
 }
 
-func removeFilter(link netlink.Link, d direction, instance uint16) error {
+func eachFilterOn(link netlink.Link, d direction, instance string, do func(*netlink.BpfFilter, label) error) error {
 	filters, err := filtersOn(link, d)
 	if err != nil {
 		return err
 	}
+	var problems []error
 	for _, filter := range filters {
-		bpf, ok := filter.(*netlink.BpfFilter)
-		if ok && bpf.Name == filterName && bpf.Priority == filterPriority && bpf.Handle == uint32(instance) {
-			return netlink.FilterDel(bpf)
+		if l, vipds := labelOf(filter); vipds && l.instance == instance {
+			problems = append(problems, do(filter.(*netlink.BpfFilter), l))
 		}
 	}
-	return nil
+	return errors.Join(problems...)
+}
+
+// fencedFor lists the addresses behind the filters of an instance, those of an earlier run included.
+func fencedFor(instance string) ([]netip.Addr, error) {
+	var addrs []netip.Addr
+	err := eachFilter(instance, func(_ *netlink.BpfFilter, l label) error {
+		addrs = append(addrs, l.addrs...)
+		return nil
+	})
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	return slices.Compact(addrs), err
 }
 
 func filtersOn(link netlink.Link, d direction) ([]netlink.Filter, error) {

@@ -145,8 +145,11 @@ func neighbours(t *testing.T) (a, b *host) {
 	return a, b
 }
 
+// Two daemons on one host. The blank is for who takes the name of a filter apart at blanks.
+const testInstance, otherInstance = "/run/vipd/vipd.sock", "/run/vipd/the other.sock"
+
 func testConfig(addrs ...string) Config {
-	cfg := Config{Instance: 7600, Announce: true}
+	cfg := Config{Instance: testInstance, Announce: true}
 	for _, addr := range addrs {
 		ip := netip.MustParseAddr(addr)
 		cfg.Addresses = append(cfg.Addresses, Address{Prefix: netip.PrefixFrom(ip, ip.BitLen()), Interface: "eth0"})
@@ -163,8 +166,30 @@ func (h *host) arm(cfg Config) *Fence {
 		f, err = Arm(cfg)
 		must(h.t, err)
 	})
-	h.t.Cleanup(f.close)
+	h.t.Cleanup(f.Close)
 	return f
+}
+
+// clear is Clear on the host.
+func (h *host) clear(cfg Config) (removed []netip.Addr) {
+	h.t.Helper()
+	h.in(func() {
+		var err error
+		removed, err = Clear(cfg)
+		must(h.t, err)
+	})
+	return removed
+}
+
+// present lists the addresses of cfg that the host has.
+func (h *host) present(cfg Config) (found []netlink.Addr) {
+	h.t.Helper()
+	h.in(func() {
+		var err error
+		found, err = present(addresses(cfg))
+		must(h.t, err)
+	})
+	return found
 }
 
 func (h *host) bind(cfg Config) {

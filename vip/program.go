@@ -45,19 +45,19 @@ func load(cfg Config) (*Fence, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map the deadline into memory: %w", err)
 	}
-	f := &Fence{cfg: cfg, deadline: (*atomic.Int64)(unsafe.Pointer(&page[0])), fenced: make(map[int]bool)}
+	f := &Fence{cfg: cfg, page: page, deadline: (*atomic.Int64)(unsafe.Pointer(&page[0])), fenced: make(map[int]bool)}
 	for _, d := range []direction{ingress, egress} {
 		f.programs[d], err = ebpf.NewProgram(&ebpf.ProgramSpec{
 			Name: "vipd_" + d.String(), Type: ebpf.SchedCLS, License: "Apache-2.0",
 			Instructions: assemble(d, addresses(cfg), table.FD()),
 		})
 		if err != nil {
-			f.close()
+			f.discard()
 			return nil, fmt.Errorf("load the %s program: %w", d, err)
 		}
 		info, err := f.programs[d].Info()
 		if err != nil {
-			f.close()
+			f.discard()
 			return nil, fmt.Errorf("read the %s program's id: %w", d, err)
 		}
 		f.ids[d], _ = info.ID()
@@ -77,8 +77,10 @@ const (
 const (
 	offsetLen      = 0  // __sk_buff.len
 	offsetProtocol = 16 // __sk_buff.protocol
+	offsetTCI      = 24 // __sk_buff.vlan_tci, of the tag that the kernel has taken off; 0 if there was none
 	headerStartNet = 1  // BPF_HDR_START_NET
 	pulled         = 128
+	vlanNumber     = 0xfff // the bits of a tag that are not priority
 
 	arpSender, arpTarget = 14, 24
 	ipv4Src, ipv4Dst     = 12, 16
@@ -100,9 +102,12 @@ func assemble(d direction, addrs []netip.Addr, deadline int) asm.Instructions {
 			asm.LoadMem(asm.R0, skb, offsetProtocol, asm.Word),
 			asm.JEq.Imm(asm.R0, ethertype(unix.ETH_P_IP), "ipv4"),
 			asm.JEq.Imm(asm.R0, ethertype(unix.ETH_P_IPV6), "ipv6"),
+			asm.JEq.Imm(asm.R0, ethertype(unix.ETH_P_8021Q), "tagged"),
+			asm.JEq.Imm(asm.R0, ethertype(unix.ETH_P_8021AD), "tagged"),
 			asm.JNE.Imm(asm.R0, ethertype(unix.ETH_P_ARP), "pass"),
 		},
 		assembleARP(d, addrs),
+		section("tagged", assembleTagged(d)),
 		section("ipv4", assembleIPv4(d, addrs)),
 		section("ipv6", assembleIPv6(d, addrs)),
 		section("fenced", guard(deadline)),
@@ -128,6 +133,29 @@ func assembleARP(d direction, addrs []netip.Addr) asm.Instructions {
 		asm.Instructions{asm.LoadMem(first, asm.RFP, buffer, asm.Word)},
 		match4(addrs, "arp_asked"), otherwise(),
 		section("arp_asked", asm.Instructions{asm.JNE.Reg(first, second, "fenced")}), otherwise(),
+	)
+}
+
+// assembleTagged is about frames that come in with a tag behind the one that the kernel has taken off. If both are priority
+// tags (VLAN 0, IEEE 802.1Q §9.6), it takes off the second as well after the program was asked, and the packet is for this link
+// (__netif_receive_skb_core, check_vlan_id). What has the number of a VLAN goes to the link of that VLAN, and is seen there.
+func assembleTagged(d direction) asm.Instructions {
+	if d == egress {
+		return otherwise()
+	}
+	return slices.Concat(
+		asm.Instructions{
+			asm.LoadMem(asm.R0, skb, offsetTCI, asm.Word),
+			asm.And.Imm(asm.R0, vlanNumber),
+			asm.JNE.Imm(asm.R0, 0, "pass"),
+		},
+		loadHeader("inner_tag", 0, 2, "fenced"),
+		asm.Instructions{
+			asm.LoadMem(asm.R0, asm.RFP, buffer, asm.Half),
+			asm.HostTo(asm.BE, asm.R0, asm.Half),
+			asm.And.Imm(asm.R0, vlanNumber),
+			asm.JEq.Imm(asm.R0, 0, "fenced"),
+		}, otherwise(),
 	)
 }
 

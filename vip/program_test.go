@@ -20,6 +20,8 @@ func matches(d direction, addrs []netip.Addr, frame []byte) bool {
 	switch binary.BigEndian.Uint16(frame[12:]) {
 	case unix.ETH_P_IP:
 		return d == egress && ours(14+12, 4) || d == ingress && ours(14+16, 4)
+	case unix.ETH_P_8021Q, unix.ETH_P_8021AD: // the first tag has been taken off, or rather has never been there
+		return d == ingress && (len(frame) < 16 || frame[14]&0x0f == 0 && frame[15] == 0)
 	case unix.ETH_P_ARP:
 		if len(frame) < 14+28 {
 			return len(frame) >= 14+18 && d == egress && ours(14+14, 4)
@@ -41,7 +43,7 @@ func loaded(t *testing.T, addrs ...string) *Fence {
 	if err != nil {
 		t.Fatalf("needs root, for BPF: %v", err)
 	}
-	t.Cleanup(f.close)
+	t.Cleanup(f.Close)
 	return f
 }
 
@@ -95,7 +97,7 @@ func randomFrame(t *rapid.T) []byte {
 
 	mac := octets(12)
 	var frame []byte
-	switch kind := rapid.SampledFrom([]uint16{unix.ETH_P_IP, unix.ETH_P_IPV6, unix.ETH_P_ARP, 0x88cc}).Draw(t, "ethertype"); kind {
+	switch kind := rapid.SampledFrom([]uint16{unix.ETH_P_IP, unix.ETH_P_IPV6, unix.ETH_P_ARP, unix.ETH_P_8021Q, unix.ETH_P_8021AD, 0x88cc}).Draw(t, "ethertype"); kind {
 	case unix.ETH_P_IP:
 		frame = slices.Concat(mac, []byte{8, 0}, []byte{0x45}, octets(11), four("src"), four("dst"), octets(8))
 	case unix.ETH_P_ARP:
@@ -103,6 +105,8 @@ func randomFrame(t *rapid.T) []byte {
 	case unix.ETH_P_IPV6:
 		frame = slices.Concat(mac, []byte{0x86, 0xdd}, []byte{0x60}, octets(5), one("next header", 58, 6, 17, 0), octets(1), sixteen("src"), sixteen("dst"),
 			one("type", 133, 134, 135, 136, 137, 128), octets(7), sixteen("target"), octets(8))
+	case unix.ETH_P_8021Q, unix.ETH_P_8021AD:
+		frame = slices.Concat(mac, binary.BigEndian.AppendUint16(nil, kind), one("priority", 0, 0xe0, 0x01), one("VLAN", 0, 5), octets(40))
 	default:
 		frame = slices.Concat(mac, []byte{0x88, 0xcc}, octets(40))
 	}

@@ -60,7 +60,9 @@ func TestWatchTellsWhatOthersChange(t *testing.T) {
 		{"link added", func(t *testing.T, l netlink.Link) error {
 			return netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}})
 		}},
-		{"filter removed", func(t *testing.T, l netlink.Link) error { return removeFilters(cfg.Instance) }},
+		{"filter removed", func(t *testing.T, l netlink.Link) error {
+			return netlink.FilterDel(bpfFilter(t, l, ingress, 1, handle(cfg.Instance, 0), ""))
+		}},
 		{"clsact removed", func(t *testing.T, l netlink.Link) error { return netlink.QdiscDel(clsact(l)) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

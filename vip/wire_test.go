@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +41,33 @@ func (p *tap) send(frame []byte) {
 	p.t.Helper()
 	_, err := p.conn.WriteTo(frame, &packet.Addr{HardwareAddr: p.far[:]})
 	must(p.t, err)
+}
+
+// flood sends a frame again and again, from before f until after it.
+func (p *tap) flood(frame []byte, f func()) {
+	done := make(chan struct{})
+	var sent atomic.Int64
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				_, _ = p.conn.WriteTo(frame, p.farAddr())
+				sent.Add(1)
+			}
+		}
+	})
+	more := func(what string) {
+		before := sent.Load()
+		eventually(p.t, what, func() bool { return sent.Load() > before+100 })
+	}
+	more("a flood")
+	f()
+	more("a flood afterwards")
+	close(done)
+	sender.Wait()
 }
 
 // hear returns the next frame that came from the far side.

@@ -21,7 +21,7 @@ type kernel struct {
 
 	fence atomic.Pointer[vip.Fence] // nil until it could be armed
 
-	mu  sync.Mutex // the fence's Check, Arm and Disarm are one at a time
+	mu  sync.Mutex // the fence's Check, Arm and Clear are one at a time
 	err error      // why the fence is not in force
 }
 
@@ -56,7 +56,7 @@ func (k *kernel) Arm() error {
 		return err
 	}
 	if old := k.fence.Swap(f); old != nil {
-		old.SetDeadline(0)
+		old.Close()
 	}
 	return nil
 }
@@ -72,19 +72,17 @@ func (k *kernel) Check() error {
 	return k.err
 }
 
-// Clear takes addresses and fence away, in this order; the fence stays where an
-// address does.
+// Clear takes addresses and fence away for good, in this order; the fence stays
+// where an address does.
 func (k *kernel) Clear() error {
-	k.SetDeadline(0)
-	if err := k.Release(); err != nil {
-		return err
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if f := k.fence.Load(); f != nil {
-		return f.Disarm()
+	k.err = errNeverArmed
+	if f := k.fence.Swap(nil); f != nil {
+		f.Close()
 	}
-	return nil
+	_, err := vip.Clear(k.cfg)
+	return err
 }
 
 // boottime reads CLOCK_BOOTTIME, the clock that the fence goes by.

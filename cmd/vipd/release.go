@@ -3,9 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/vipd/vipd/config"
@@ -44,28 +42,5 @@ func release(cfg *config.Config) (removed []netip.Addr, err error) {
 		return nil, fmt.Errorf("release only what a dead daemon left: %w", err)
 	}
 	defer func() { err = errors.Join(err, socket.Release()) }()
-	before, err := floating(cfg.VIP)
-	if err != nil {
-		return nil, err
-	}
-	if err := vip.Clear(cfg.VIP); err != nil {
-		return nil, err
-	}
-	return before, nil
-}
-
-// floating returns which of the floating addresses this host has, on any link.
-func floating(cfg vip.Config) ([]netip.Addr, error) {
-	own, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, fmt.Errorf("list the addresses of this host: %w", err)
-	}
-	var found []netip.Addr
-	for _, address := range own {
-		prefix, err := netip.ParsePrefix(address.String())
-		if err == nil && slices.ContainsFunc(cfg.Addresses, func(a vip.Address) bool { return a.Prefix.Addr() == prefix.Addr() }) {
-			found = append(found, prefix.Addr())
-		}
-	}
-	return found, nil
+	return vip.Clear(cfg.VIP)
 }
