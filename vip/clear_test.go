@@ -208,7 +208,7 @@ func TestTheFenceOfAnotherInstanceAroundTheSameAddressIsRefused(t *testing.T) {
 	a.arm(other)
 	a.in(func() {
 		_, err := Arm(testConfig(float6, float4))
-		if !strings.Contains(fmt.Sprint(err), otherInstance+" fences "+float4+" as well") || !strings.Contains(hintOf(err), "tc filter del dev lo ingress pref 1 handle 0x") {
+		if !strings.Contains(fmt.Sprint(err), otherInstance+" fences "+float4+" as well") || !strings.Contains(hintOf(err), "vipd release --socket '"+otherInstance+"'") {
 			t.Errorf("arm: %v, hint %q", err, hintOf(err))
 		}
 	})

@@ -99,7 +99,7 @@ func (f *Fence) attached(link netlink.Link, d direction) (map[uint32]*netlink.Bp
 		case l.instance == f.cfg.Instance:
 			found[attrs.Handle] = filter.(*netlink.BpfFilter)
 		default:
-			if err := f.shared(link, d, l, attrs.Handle); err != nil {
+			if err := f.shared(d, l); err != nil {
 				return nil, err
 			}
 		}
@@ -108,13 +108,12 @@ func (f *Fence) attached(link netlink.Link, d direction) (map[uint32]*netlink.Bp
 }
 
 // shared refuses a filter of another instance with an address of ours: it would be silent though we hold it.
-func (f *Fence) shared(link netlink.Link, d direction, other label, handle uint32) error {
+func (f *Fence) shared(d direction, other label) error {
 	for _, addr := range addresses(f.cfg) {
 		if slices.Contains(other.addrs, addr) {
 			return &hinted{
 				fmt.Errorf("the %s filter of the vipd with the socket %s fences %s as well", d, other.instance, addr),
-				fmt.Sprintf("an address belongs to one of them; if that one is gone for good: tc filter del dev %s %s pref %d handle %#x bpf",
-					link.Attrs().Name, d, filterPriority, handle),
+				"an address belongs to one of them; if that one is gone for good: vipd release --socket '" + other.instance + "'",
 			}
 		}
 	}

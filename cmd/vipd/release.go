@@ -12,7 +12,7 @@ import (
 )
 
 func releaseCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:     "release",
 		GroupID: groupHost,
 		Short:   "Remove what a crashed daemon left on this host",
@@ -21,9 +21,9 @@ is printed if nothing was there. While a daemon runs this is refused: stop it,
 or use vipd transfer. systemd does this after the daemon (ExecStopPost).`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := config.Load(o.config)
+			cfg, err := o.left()
 			if err != nil {
-				return fmt.Errorf("%w\nvipd: nothing was released: without a configuration it is not known what", err)
+				return err
 			}
 			removed, err := release(cfg)
 			for _, a := range removed {
@@ -32,15 +32,31 @@ or use vipd transfer. systemd does this after the daemon (ExecStopPost).`,
 			return err
 		},
 	}
+	c.Flags().StringVar(&o.socket, "socket", "", "remove what the daemon at `PATH` left, without reading the configuration")
+	return c
+}
+
+// left returns what may have been left: of the daemon at a socket, only what its
+// fence remembers.
+func (o *options) left() (vip.Config, error) {
+	if o.socket != "" {
+		return vip.Config{Instance: o.socket}, nil
+	}
+	cfg, err := config.Load(o.config)
+	if err != nil {
+		return vip.Config{}, fmt.Errorf("%w\nvipd: nothing was released: without a configuration it is not known what;"+
+			" vipd release --socket PATH needs none", err)
+	}
+	return cfg.VIP, nil
 }
 
 // release removes what a dead daemon left, and returns the addresses that are
 // gone now. It keeps a daemon from starting meanwhile.
-func release(cfg *config.Config) (removed []netip.Addr, err error) {
-	socket, err := control.Claim(cfg.Socket)
+func release(cfg vip.Config) (removed []netip.Addr, err error) {
+	socket, err := control.Claim(cfg.Instance)
 	if err != nil {
 		return nil, fmt.Errorf("release only what a dead daemon left: %w", err)
 	}
 	defer func() { err = errors.Join(err, socket.Release()) }()
-	return vip.Clear(cfg.VIP)
+	return vip.Clear(cfg)
 }
