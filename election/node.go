@@ -23,7 +23,7 @@ type Config struct {
 	Version  string
 	Detect   time.Duration // 50 ms to 60 s; must equal the cluster's
 	Disk     Disk          // closed by the node, also when Open fails
-	Machine  string        // tells this machine from its clones, see [MachineID]
+	Machine  string        // tells this machine from its clones, see [MachineID]; empty if nothing does
 	Listener net.Listener
 	Dial     Dialer
 	Fence    Fence

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -123,7 +124,7 @@ func (s *store) get(key string, value any) error {
 
 // identify returns this member's identity, made anew on a fresh disk. One that was
 // made on another machine is refused: two hosts with one identity could each vote
-// in the same election.
+// in the same election. A machine that can't be told from its clones is "".
 func (s *store) identify(machine string) (identity, error) {
 	var id identity
 	err := s.get(keyIdentity, &id)
@@ -133,6 +134,9 @@ func (s *store) identify(machine string) (identity, error) {
 		return id, s.put(keyIdentity, id)
 	case err != nil:
 		return id, fmt.Errorf("identity: %w", err)
+	case id.Machine == "" && machine != "": // it has got one since
+		id.Machine = machine
+		return id, s.put(keyIdentity, id)
 	case id.Machine != machine:
 		return id, hinted("the data directory was made on another machine",
 			"this host is a clone or its disk was moved; stop vipd, empty the data directory, start vipd and run `vipd join <peer>`")
@@ -148,10 +152,18 @@ func randomID() string {
 
 // MachineID returns a string that tells this machine from its clones: the
 // machine-id of systemd and the UUID that the hypervisor gives (machine-id(5),
-// SMBIOS). What cannot be read counts as empty.
+// SMBIOS). What cannot be read counts as empty; if both are, it returns "", and a
+// clone is not recognised.
 func MachineID() string {
-	id, _ := os.ReadFile("/etc/machine-id")
-	uuid, _ := os.ReadFile("/sys/class/dmi/id/product_uuid")
+	return machineID("/etc/machine-id", "/sys/class/dmi/id/product_uuid")
+}
+
+func machineID(idFile, uuidFile string) string {
+	id, _ := os.ReadFile(idFile)
+	uuid, _ := os.ReadFile(uuidFile)
+	if len(bytes.TrimSpace(id)) == 0 && len(bytes.TrimSpace(uuid)) == 0 {
+		return ""
+	}
 	return fmt.Sprintf("%.32s/%.36s", id, uuid)
 }
 

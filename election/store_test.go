@@ -1,6 +1,7 @@
 package election
 
 import (
+	"os"
 	"bytes"
 	"io"
 	"path/filepath"
@@ -72,6 +73,50 @@ func TestAnIdentityIsKeptAndBelongsToOneMachine(t *testing.T) {
 	}
 	if _, err := s.identify("two"); err == nil || !strings.Contains(err.Error(), "another machine") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestAMachineThatCouldNotBeToldFromItsClonesGetsAnIdentityLater follows the hint that vipd gives at its start.
+func TestAMachineThatCouldNotBeToldFromItsClonesGetsAnIdentityLater(t *testing.T) {
+	s := mustOpen(t, t.TempDir())
+	first, err := s.identify("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, machine := range []string{"", "one", "one"} {
+		id, err := s.identify(machine)
+		if want := (identity{ID: first.ID, Machine: machine}); err != nil || id != want {
+			t.Errorf("got %+v, %v; want %+v", id, err, want)
+		}
+	}
+	for _, machine := range []string{"", "two"} {
+		if _, err := s.identify(machine); err == nil || !strings.Contains(err.Error(), "another machine") {
+			t.Errorf("on machine %q: got %v", machine, err)
+		}
+	}
+}
+
+func TestTheMachineIDIsEmptyOnlyIfNothingTellsTheMachineApart(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	id, uuid, empty := file("id", strings.Repeat("0a", 16)+"\n"), file("uuid", "4c4c4544-0000-2010-8020-80c04f202020\n"), file("empty", "\n")
+	missing := filepath.Join(dir, "missing")
+	for _, c := range []struct{ id, uuid, want string }{
+		{id, uuid, strings.Repeat("0a", 16) + "/4c4c4544-0000-2010-8020-80c04f202020"},
+		{id, missing, strings.Repeat("0a", 16) + "/"},
+		{missing, uuid, "/4c4c4544-0000-2010-8020-80c04f202020"},
+		{missing, missing, ""},
+		{empty, missing, ""},
+	} {
+		if got := machineID(c.id, c.uuid); got != c.want {
+			t.Errorf("machineID(%s, %s) = %q, want %q", c.id, c.uuid, got, c.want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/vipd/vipd/config"
+	"github.com/vipd/vipd/election"
 )
 
 func checkCommand(o *options) *cobra.Command {
@@ -24,10 +25,20 @@ mistakes are shown at once, each with its place. Nothing is changed or started.`
 			if err := cfg.CheckHost(); err != nil {
 				return err
 			}
+			if election.MachineID() == "" {
+				c.PrintErrf("vipd: %s\nhint: %s\n", noMachine, noMachineHint)
+			}
 			return result(c, configText(cfg))
 		},
 	}
 }
+
+// What is lost where a machine has nothing of its own, such as a container.
+const (
+	noMachine = "this host can't be told from a copy of it: /etc/machine-id and the hardware's UUID are both empty," +
+		" so a clone of its disk is not refused and may vote twice"
+	noMachineHint = "systemd-machine-id-setup gives it an id; never run a copy of its data directory"
+)
 
 // configText says what a configuration means, defaults included.
 func configText(c *config.Config) string {

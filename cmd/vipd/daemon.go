@@ -68,6 +68,10 @@ func runMember(ctx context.Context, cfg *config.Config, socket *control.Socket, 
 
 // open joins the parts.
 func (s *server) open(ctx context.Context) error {
+	machine := election.MachineID()
+	if machine == "" {
+		s.log.Warn(noMachine, zap.String("hint", noMachineHint))
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Node.Address.String())
 	if err != nil {
 		return fmt.Errorf("listen for the other hosts on node.address: %w", err)
@@ -79,7 +83,7 @@ func (s *server) open(ctx context.Context) error {
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: s.cfg.Node.Address.Addr().AsSlice()}}
 	s.node, err = election.Open(election.Config{
 		Name: s.cfg.Node.Name, Address: s.cfg.Node.Address, Version: version, Detect: s.cfg.Detect,
-		Disk: disk, Machine: election.MachineID(), Listener: listener,
+		Disk: disk, Machine: machine, Listener: listener,
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "tcp", address)
 		},

@@ -1,17 +1,21 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vipd/vipd/control"
+	"github.com/vipd/vipd/vip"
 	"golang.org/x/sys/unix"
 )
 
@@ -65,6 +69,36 @@ func TestReleaseRemovesWhatADeadDaemonLeft(t *testing.T) {
 	}
 	if found := addresses(t); len(found) != 2 {
 		t.Errorf("lo has %v, want its own two only", found)
+	}
+}
+
+// TestReleaseKnowsWhatADeadDaemonHadBeforeItsFileWasEdited leaves an address behind a fence that is not in the file, and one
+// for a socket whose file is gone.
+func TestReleaseKnowsWhatADeadDaemonHadBeforeItsFileWasEdited(t *testing.T) {
+	ownNetwork(t)
+	w := newWorld(t)
+	gone := filepath.Join(w.dir, "gone.sock")
+	for socket, address := range map[string]string{filepath.Join(w.dir, "down.sock"): "192.0.2.1/32", gone: "192.0.2.2/32"} {
+		cfg := vip.Config{Instance: socket, Addresses: []vip.Address{{Prefix: netip.MustParsePrefix(address), Interface: "lo"}}}
+		_, err := vip.Arm(cfg)
+		if err := errors.Join(err, vip.NewBinder(cfg).Bind(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, step := range []struct {
+		args []string
+		want outcome
+	}{
+		{[]string{"release", "--config", w.config("down")}, outcome{Stderr: "vipd: removed 192.0.2.1\n"}},
+		{[]string{"release", "--socket", gone}, outcome{Stderr: "vipd: removed 192.0.2.2\n"}},
+		{[]string{"release", "--socket", gone}, outcome{}},
+	} {
+		if d := cmp.Diff(step.want, vipd(t, step.args...)); d != "" {
+			t.Errorf("%v (-want +got):\n%s", step.args, d)
+		}
+	}
+	if out, err := exec.Command("tc", "filter", "show", "dev", "lo", "ingress").CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("filters on lo: %s, %v; want none", out, err)
 	}
 }
 
@@ -124,7 +158,32 @@ hooks: {notify: %[1]s, timeout: 30s}
 		got := vipd(t, "check", "--config", path)
 		fmt.Fprintf(&all, "%s%sexit %d\n\n", got.Stdout, behind("! ", got.Stderr), got.Code)
 	}
-	golden(t, "testdata/check.txt", strings.ReplaceAll(all.String(), dir, "$DIR"))
+	text := strings.ReplaceAll(all.String(), behind("! ", "vipd: "+noMachine+"\nhint: "+noMachineHint+"\n"), "") // of this machine
+	golden(t, "testdata/check.txt", strings.ReplaceAll(text, dir, "$DIR"))
+}
+
+// TestCheckWarnsWhereAMachineCannotBeToldFromItsClones hides what this machine has of the kind.
+func TestCheckWarnsWhereAMachineCannotBeToldFromItsClones(t *testing.T) {
+	ownNetwork(t)
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"/etc/machine-id", "/sys/class/dmi/id/product_uuid"} {
+		err := unix.Mount("/dev/null", file, "", unix.MS_BIND, "")
+		if err != nil && !errors.Is(err, unix.ENOENT) { // nothing to hide
+			t.Fatalf("hide %s: %v", file, err)
+		}
+	}
+	ip(t, "address", "add", "10.11.12.4/32", "dev", "lo")
+	path := filepath.Join(t.TempDir(), "vipd.yaml")
+	write(t, path, "node: {name: vm1, address: 10.11.12.4}\nvip: {interface: lo, addresses: [42.159.241.126]}\n")
+	got := vipd(t, "check", "--config", path)
+	if want := "vipd: " + noMachine + "\nhint: " + noMachineHint + "\n"; got.Code != 0 || got.Stderr != want {
+		t.Errorf("got %+v, want exit 0 and %q", got, want)
+	}
 }
 
 func TestVersionSaysWhatThisProgramIs(t *testing.T) {
