@@ -46,8 +46,9 @@ type State struct {
 	Reason     string    // why
 	Wanted     Role      // what the hooks should be told last
 	WantedTerm uint64
-	Running    bool   // the hook of Role runs now
-	HookErr    string // how the last hook failed; empty if it did not
+	Running    bool          // the hook of Role runs now
+	HookErr    string        // how the last hook that has ended failed; empty if it did not
+	HookTook   time.Duration // of that hook
 
 	Told          Fitness   // what the election was told last
 	HoldUntil     time.Time // end of the hold-down after Failure

@@ -79,7 +79,7 @@ func (d *decision) noteBound(e Bound) {
 }
 
 func (d *decision) noteHook(e HookDone) {
-	d.Running, d.HookErr = false, e.Err
+	d.Running, d.HookErr, d.HookTook = false, e.Err, d.now.Sub(d.Since)
 	if e.Err != "" && e.Role == Master && d.Held {
 		d.holdDown("the MASTER hook failed: " + e.Err)
 	}

@@ -162,3 +162,16 @@ func describe(a Action) string {
 	}
 	return strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", a), "agent."))
 }
+
+func TestTheStateSaysHowTheLastHookWent(t *testing.T) {
+	began := time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)
+	s := State{Role: Backup, Since: began, Running: true}
+	for _, c := range []struct {
+		e    HookDone
+		took time.Duration
+	}{{HookDone{Role: Backup, Err: "exit status 1"}, 3 * time.Second}, {HookDone{Role: Backup}, time.Second}} {
+		if got, _ := Step(s, c.e, began.Add(c.took)); got.HookErr != c.e.Err || got.HookTook != c.took {
+			t.Errorf("after %+v: %q, took %s", c.e, got.HookErr, got.HookTook)
+		}
+	}
+}

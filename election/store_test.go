@@ -1,9 +1,9 @@
 package election
 
 import (
-	"os"
 	"bytes"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"

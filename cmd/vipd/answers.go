@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/vipd/vipd/control"
@@ -193,8 +192,14 @@ func (a answers) vipStatus() control.VIP {
 }
 
 func (a answers) hooksStatus() control.Hooks {
-	h := a.hooks.last.get()
-	h.Configured = len(a.cfg.Hooks.Notify) > 0
+	state := a.agent.State()
+	h := control.Hooks{
+		Configured: len(a.cfg.Hooks.Notify) > 0, Last: state.Since, LastState: string(state.Role),
+		LastTook: control.Millis(state.HookTook), LastError: state.HookErr,
+	}
+	if state.Running {
+		h.Running = h.LastState
+	}
 	return h
 }
 
@@ -209,31 +214,4 @@ func (a answers) warnings(s election.Status) []string {
 		w = append(w, "this host had better hand over, but no other healthy member is in contact: "+state.Told.Reason)
 	}
 	return w
-}
-
-// lastHook is what is known of the last run of the hook.
-type lastHook struct {
-	mu sync.Mutex
-	h  control.Hooks
-}
-
-func (l *lastHook) begin(state string, at time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.h.Running, l.h.Last, l.h.LastState = state, at, state
-}
-
-func (l *lastHook) end(began time.Time, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.h.Running, l.h.LastTook, l.h.LastError = "", control.Millis(time.Since(began)), ""
-	if err != nil {
-		l.h.LastError = err.Error()
-	}
-}
-
-func (l *lastHook) get() control.Hooks {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.h
 }

@@ -46,7 +46,6 @@ type server struct {
 	kernel  *kernel
 	node    *election.Node
 	monitor *health.Monitor
-	hooks   *hookRunner
 	agent   *agent.Agent
 	drift   chan struct{}
 }
@@ -92,10 +91,9 @@ func (s *server) open(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	s.hooks = &hookRunner{runner: hooks.NewRunner(s.cfg.Hooks, s.log), node: s.node}
 	s.drift = make(chan struct{}, 1)
 	s.agent = agent.New(agent.Config{
-		Election: s.node, Kernel: s.kernel, Hooks: s.hooks, Validity: validity(s.cfg.Detect),
+		Election: s.node, Kernel: s.kernel, Hooks: hookRunner{hooks.NewRunner(s.cfg.Hooks, s.log), s.node}, Validity: validity(s.cfg.Detect),
 		Lease: s.node.Changed(), Drift: s.drift, Alive: func() { notify(daemon.SdNotifyWatchdog) }, Log: s.log,
 	})
 	s.node.HandleMoves(func(ctx context.Context, target string) error {
@@ -142,20 +140,15 @@ func (s *server) serve(ctx context.Context, socket *control.Socket) error {
 // notify tells systemd (sd_notify(3)); without systemd it does nothing.
 func notify(state string) { _, _ = daemon.SdNotify(false, state) }
 
-// hookRunner runs the notify script for the agent and remembers how it went.
+// hookRunner runs the notify script for the agent.
 type hookRunner struct {
 	runner *hooks.Runner
 	node   *election.Node
-	last   lastHook
 }
 
 // Run tells the script of a change of role.
-func (h *hookRunner) Run(ctx context.Context, role, previous agent.Role, term uint64, reason string) error {
-	began := time.Now()
-	h.last.begin(string(role), began)
-	err := h.runner.Run(ctx, hooks.Event{
+func (h hookRunner) Run(ctx context.Context, role, previous agent.Role, term uint64, reason string) error {
+	return h.runner.Run(ctx, hooks.Event{
 		State: string(role), Previous: string(previous), Term: term, Reason: reason, Leader: h.node.Status().Leader.Name,
 	})
-	h.last.end(began, err)
-	return err
 }

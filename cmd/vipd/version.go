@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 )
@@ -18,21 +17,7 @@ func versionCommand() *cobra.Command {
 		Short:   "Print the version of this program",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return result(c, fmt.Sprintf("vipd %s (%s%s)", version, builtFrom(), runtime.Version()))
+			return result(c, fmt.Sprintf("vipd %s (%s)", version, runtime.Version()))
 		},
 	}
-}
-
-// builtFrom names the commit that the Go tool noted, if it did.
-func builtFrom() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return "commit " + s.Value + ", "
-		}
-	}
-	return ""
 }
