@@ -45,8 +45,7 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return exchange[Status](ctx, c, http.MethodGet, "status", nil)
 }
 
-// Leader says who holds the addresses. While nobody does, the error's exit code
-// is [CodeNoLeader].
+// Leader implements [Daemon].
 func (c *Client) Leader(ctx context.Context) (Leader, error) {
 	return exchange[Leader](ctx, c, http.MethodGet, "leader", nil)
 }

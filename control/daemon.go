@@ -13,6 +13,9 @@ type Daemon interface {
 	// Status says what this host knows now. It may ask the leader for what only
 	// the leader knows, but does not wait for it longer than a second.
 	Status(ctx context.Context) (Status, error)
+	// Leader says who holds the addresses, from what this host knows: it asks
+	// nobody. While nobody does, the error's exit code is [CodeNoLeader].
+	Leader(ctx context.Context) (Leader, error)
 	// Init founds a cluster of which this host is the first member. On a host
 	// that is a member already it changes nothing and sets Already.
 	Init(ctx context.Context) (Formed, error)

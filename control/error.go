@@ -52,7 +52,3 @@ func ErrorOf(err error) *Error {
 func usagef(format string, args ...any) *Error {
 	return &Error{Message: fmt.Sprintf(format, args...), Code: CodeUsage}
 }
-
-func noLeader() *Error {
-	return &Error{Message: "there is no leader now", Advice: "`vipd status` says what this host knows", Code: CodeNoLeader}
-}

@@ -19,8 +19,8 @@ func question[A any](ask func(context.Context) (A, error)) http.Handler {
 	})
 }
 
-// order reads the arguments from the body, logs who gives the order, and
-// answers with what do returns.
+// order reads the arguments from the body, answers with what do returns, and logs
+// who gives the order and what becomes of it.
 func order[Q arguments, A any](log *zap.Logger, do func(context.Context, Q) (A, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q, err := readArguments[Q](w, r)
@@ -28,9 +28,19 @@ func order[Q arguments, A any](log *zap.Logger, do func(context.Context, Q) (A, 
 			writeError(w, err)
 			return
 		}
-		log.Info("an operator gives an order", append(askerOf(r.Context()),
-			zap.String("order", r.URL.Path), zap.Any("arguments", q))...)
-		answer(w, r, orderLimit, func(ctx context.Context) (A, error) { return do(ctx, q) })
+		log := log.With(append(askerOf(r.Context()), zap.String("order", r.URL.Path), zap.Any("arguments", q))...)
+		log.Info("an operator gives an order")
+		began := time.Now()
+		answer(w, r, orderLimit, func(ctx context.Context) (A, error) {
+			a, err := do(ctx, q)
+			took := zap.Duration("took", time.Since(began))
+			if err != nil {
+				log.Warn("the order was not carried out", took, zap.Error(err))
+			} else {
+				log.Info("the order was carried out", took)
+			}
+			return a, err
+		})
 	})
 }
 

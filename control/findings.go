@@ -49,10 +49,25 @@ func (s Status) hostFindings() []string {
 	if s.Node.State != StateMaster && s.VIP.Bound {
 		found = append(found, "the addresses are bound though this host does not hold them (the fence keeps them silent)")
 	}
-	if h := s.Hooks; h.LastError != "" {
-		found = append(found, because("the last run of the notify script ("+h.LastState+") failed", h.LastError))
+	return append(found, s.hookFindings()...)
+}
+
+// slowHook is how long the notify script may run before it is worth a word.
+const slowHook = Millis(time.Second)
+
+// hookFindings says what is wrong with the notify script. While it is told MASTER, the service is being started.
+func (s Status) hookFindings() []string {
+	h := s.Hooks
+	took := Millis(s.Time.Sub(h.Last))
+	switch {
+	case h.Running == StateMaster && took > slowHook:
+		return []string{fmt.Sprintf("the notify script (MASTER) has been running for %s, so the service may not be up yet", rough(took.Duration()))}
+	case h.Running != "" && took > slowHook:
+		return []string{fmt.Sprintf("the notify script (%s) has been running for %s", h.Running, rough(took.Duration()))}
+	case h.Running == "" && h.LastError != "":
+		return []string{because("the last run of the notify script ("+h.LastState+") failed", h.LastError)}
 	}
-	return found
+	return nil
 }
 
 // memberFindings says what is wrong with the members.

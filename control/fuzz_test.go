@@ -26,6 +26,7 @@ func (r *recorder) take(name string) error {
 }
 
 func (r *recorder) Init(context.Context) (Formed, error)             { return Formed{}, r.take("") }
+func (r *recorder) Leader(context.Context) (Leader, error)           { return Leader{}, r.take("") }
 func (r *recorder) Leave(context.Context) error                      { return r.take("") }
 func (r *recorder) Join(_ context.Context, p string) (Joined, error) { return Joined{}, r.take(p) }
 func (r *recorder) Remove(_ context.Context, n string) error         { return r.take(n) }

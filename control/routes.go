@@ -17,7 +17,7 @@ func routes(d Daemon, log *zap.Logger) http.Handler {
 		return status(ctx, d)
 	}))
 	mux.Handle("GET /v1/leader", question(func(ctx context.Context) (Leader, error) {
-		return leader(ctx, d)
+		return d.Leader(ctx)
 	}))
 	mux.Handle("POST /v1/init", order(log, func(ctx context.Context, _ noArguments) (Formed, error) {
 		return d.Init(ctx)
@@ -46,16 +46,4 @@ func status(ctx context.Context, d Daemon) (Status, error) {
 		return Status{}, err
 	}
 	return s.complete(), nil
-}
-
-func leader(ctx context.Context, d Daemon) (Leader, error) {
-	s, err := d.Status(ctx)
-	if err != nil {
-		return Leader{}, err
-	}
-	l, ok := s.leader()
-	if !ok {
-		return Leader{}, noLeader()
-	}
-	return l, nil
 }

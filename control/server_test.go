@@ -78,7 +78,7 @@ func ask(t *testing.T, socket, method, path, body string) (int, string) {
 	return response.StatusCode, string(text)
 }
 
-func TestTheLogSaysWhoGaveAnOrderAndNothingOfQuestions(t *testing.T) {
+func TestTheLogSaysWhoGaveAnOrderAndWhatBecameOfItAndNothingOfQuestions(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	vm1 := serve(t, controltest.NewCluster("vm1").Host("vm1"), zap.New(core))
 	if _, err := vm1.Init(t.Context()); err != nil {
@@ -90,15 +90,25 @@ func TestTheLogSaysWhoGaveAnOrderAndNothingOfQuestions(t *testing.T) {
 	if _, err := vm1.Transfer(t.Context(), "vm1"); err != nil {
 		t.Fatal(err)
 	}
+	refused(t, "remove", vm1.Remove(t.Context(), "vm9"), control.CodeFailed)
 
 	var got []string
 	for _, entry := range logs.All() {
-		got = append(got, fmt.Sprint(entry.Message, " ", entry.ContextMap()))
+		fields := entry.ContextMap()
+		if _, timed := fields["took"]; timed == strings.Contains(entry.Message, "gives") {
+			t.Errorf("%s: took %v", entry.Message, fields["took"])
+		}
+		delete(fields, "took")
+		got = append(got, fmt.Sprint(entry.Message, " ", fields))
 	}
 	who := fmt.Sprintf("pid:%d uid:%d", os.Getpid(), os.Getuid())
 	want := []string{
 		"an operator gives an order map[arguments:{} order:/v1/init " + who + "]",
+		"the order was carried out map[arguments:{} order:/v1/init " + who + "]",
 		"an operator gives an order map[arguments:{vm1} order:/v1/transfer " + who + "]",
+		"the order was carried out map[arguments:{vm1} order:/v1/transfer " + who + "]",
+		"an operator gives an order map[arguments:{vm9} order:/v1/remove " + who + "]",
+		"the order was not carried out map[arguments:{vm9} error:no member is named \"vm9\" order:/v1/remove " + who + "]",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("log (-want +got):\n%s", d)

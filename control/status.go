@@ -150,17 +150,3 @@ func (s Status) complete() Status {
 
 // listed returns a copy of list that is never nil.
 func listed[T any](list []T) []T { return append([]T{}, list...) }
-
-// leader returns who holds the addresses, and whether anybody does.
-func (s Status) leader() (Leader, bool) {
-	if s.Holder == nil {
-		return Leader{}, false
-	}
-	l := Leader{Name: s.Holder.Name, Term: s.Holder.Term}
-	for _, m := range s.Cluster.Members {
-		if m.Name == l.Name {
-			l.ID, l.Address = m.ID, m.Address
-		}
-	}
-	return l, true
-}

@@ -31,7 +31,7 @@ func (f *failure) Hint() string { return f.hint }
 // explain names the command that failed with err, and adds a hint where there is one.
 func explain(argv []string, err error) error {
 	line := strings.Join(argv, " ")
-	named := fmt.Errorf("run %s: %w", line, err)
+	named := fmt.Errorf("%w (%s)", err, line) // the reason first: what is shown of it may be short
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return &failure{named, "run it by hand to see why: " + line}
 	}

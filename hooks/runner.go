@@ -37,7 +37,7 @@ func (r *Runner) Run(ctx context.Context, e Event) error {
 	case r.turn <- struct{}{}:
 		defer func() { <-r.turn }()
 	case <-ctx.Done():
-		return fmt.Errorf("hook %s: wait for the call before it: %w", e.State, context.Cause(ctx))
+		return fmt.Errorf("wait for the call before it: %w", context.Cause(ctx))
 	}
 	if r.cfg.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -46,7 +46,7 @@ func (r *Runner) Run(ctx context.Context, e Event) error {
 	}
 	began := time.Now()
 	if err := r.call(ctx, e); err != nil {
-		return fmt.Errorf("hook %s: %w", e.State, explain(r.argv(e), err))
+		return explain(r.argv(e), err)
 	}
 	r.log.Info("hook finished", zap.String("state", e.State), zap.Duration("took", time.Since(began)))
 	return nil

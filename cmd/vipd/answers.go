@@ -125,6 +125,16 @@ func (a answers) Status(ctx context.Context) (control.Status, error) {
 	return status, nil
 }
 
+// Leader says who holds the addresses, without asking anybody.
+func (a answers) Leader(context.Context) (control.Leader, error) {
+	s := a.node.Status()
+	h := holder(s)
+	if h == nil {
+		return control.Leader{}, coded(election.ErrNoLeader)
+	}
+	return control.Leader{Name: h.Name, ID: s.Leader.ID, Address: s.Leader.Address, Term: h.Term}, nil
+}
+
 func (a answers) nodeStatus(s election.Status) control.Node {
 	state := a.agent.State()
 	n := control.Node{

@@ -186,6 +186,15 @@ func TestCheckWarnsWhereAMachineCannotBeToldFromItsClones(t *testing.T) {
 	}
 }
 
+// TestTransferToNobodyIsRefused is about a script whose variable is empty: it must not move the address anywhere.
+func TestTransferToNobodyIsRefused(t *testing.T) {
+	w := newWorld(t)
+	got := vipd(t, "transfer", "", "--config", w.config("vm1"))
+	if got.Code != control.CodeUsage || !strings.Contains(got.Stderr, "takes the name of one member, or nothing") {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestVersionSaysWhatThisProgramIs(t *testing.T) {
 	got := vipd(t, "version")
 	want := outcome{Stdout: fmt.Sprintf("vipd %s (%s)\n", version, runtime.Version())}

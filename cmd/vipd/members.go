@@ -121,8 +121,8 @@ some milliseconds.`,
 }
 
 func atMostOneNode(c *cobra.Command, args []string) error {
-	if len(args) > 1 {
-		return usage(c.CommandPath()+" vm2", "%s takes one node at most", c.Name())
+	if len(args) > 1 || len(args) == 1 && args[0] == "" {
+		return usage(c.CommandPath()+" vm2, or "+c.CommandPath()+" for the best placed member", "%s takes the name of one member, or nothing", c.Name())
 	}
 	return nil
 }

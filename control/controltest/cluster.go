@@ -105,7 +105,11 @@ func (c *Cluster) needLeader() error {
 	if c.holder != "" {
 		return nil
 	}
-	return &control.Error{Message: "there is no leader now", Code: control.CodeNoLeader}
+	return noLeader()
+}
+
+func noLeader() error {
+	return &control.Error{Message: "there is no leader now", Advice: "`vipd status` says what this host knows", Code: control.CodeNoLeader}
 }
 
 func (c *Cluster) needMember(name string) error {

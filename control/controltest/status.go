@@ -46,6 +46,20 @@ func (h *Host) Status(ctx context.Context) (control.Status, error) {
 	return s, nil
 }
 
+// Leader implements control.Daemon.
+func (h *Host) Leader(ctx context.Context) (control.Leader, error) {
+	unlock, err := h.lock(ctx)
+	if err != nil {
+		return control.Leader{}, err
+	}
+	defer unlock()
+	c := h.cluster
+	if c.holder == "" || !c.has(h.name) {
+		return control.Leader{}, noLeader()
+	}
+	return control.Leader{Name: c.holder, ID: "id-" + c.holder, Address: c.Host(c.holder).address + ":7600", Term: c.term}, nil
+}
+
 func (h *Host) node() control.Node {
 	n := control.Node{
 		Name: h.name, ID: "id-" + h.name, Address: h.address + ":7600", Version: version,
