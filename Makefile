@@ -36,7 +36,9 @@ install: build ## install into DESTDIR/PREFIX (/usr/local); an existing configur
 	install -D -m 0755 bin/vipd $(DESTDIR)$(PREFIX)/bin/vipd
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	for unit in vipd.service vipd@.service; do \
-		sed 's|/usr/bin/vipd|$(PREFIX)/bin/vipd|' deploy/$$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
+		sed 's|/usr/bin/vipd|$(PREFIX)/bin/vipd|; s|/usr/share/doc|$(PREFIX)/share/doc|' deploy/$$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/vipd README.md
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/vipd/docs docs/*.md
 	install -d $(DESTDIR)/etc/vipd
 	test -e $(DESTDIR)/etc/vipd/vipd.yaml || install -m 0644 deploy/examples/vipd.yaml $(DESTDIR)/etc/vipd/vipd.yaml
 	for script in notify.sh check.sh; do test -e $(DESTDIR)/etc/vipd/$$script || \

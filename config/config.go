@@ -57,6 +57,7 @@ type places struct {
 	interfaces []value // the interface of each, wherever it was given
 	scripts    []value // the program of each check
 	notify     value   // the program of the hook
+	dataDir    value   // data_dir
 }
 
 // maxSize bounds the file, so that a wrong path (a log, /dev/zero) fails early.
@@ -120,6 +121,7 @@ func (r *reader) file(m mapping, c *Config, hostname string) {
 	r.checks(m.get("checks"), c)
 	r.hooks(m.get("hooks"), c)
 	c.DataDir = r.path(m.get("data_dir"), defaultDataDir(c.Name))
+	r.places.dataDir = m.get("data_dir")
 	c.Socket = r.socket(m.get("socket"), "/run/vipd/"+c.Name+".sock")
 	c.VIP.Instance = c.Socket
 	if c.DataDir == c.Socket {

@@ -9,11 +9,12 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // CheckHost compares a Config that came from [Load] with the host it is called on:
 // the interfaces exist, the scripts can be started, node.address is an address of
-// this host. It changes nothing and starts nothing. Its errors are an [*Errors] with
+// this host, data_dir can be a directory. It changes nothing and starts nothing. Its errors are an [*Errors] with
 // all problems, at the places of the values in the file, or the reason why the host
 // could not be asked.
 func (c *Config) CheckHost() error {
@@ -74,7 +75,16 @@ func (c *Config) checkHost(h host) error {
 	if len(c.Hooks.Notify) > 0 {
 		r.checkProgram(c.places.notify, c.Hooks.Notify[0])
 	}
+	r.checkDirectory(c.places.dataDir, c.DataDir)
 	return inOrder(r.problems)
+}
+
+// checkDirectory refuses what is there and is no directory. One that is missing is made at the start.
+func (r *reader) checkDirectory(v value, path string) {
+	info, err := os.Stat(path)
+	if errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir() {
+		r.refuse(v, "name a directory that vipd may have for itself, or leave data_dir out", "%s is not a directory", quote(path))
+	}
 }
 
 // ownAddresses lists what node.address might be.

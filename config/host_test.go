@@ -71,6 +71,20 @@ hint: did you mean eth0?`,
                                                         ^
 hint: write 42.159.241.127, which means 42.159.241.127/32`,
 		},
+		"a data directory that is a file": {
+			"node: {address: 10.11.12.4}\nvip: {interface: eth0, addresses: [42.159.241.126]}\ndata_dir: DIR/notify.sh\n",
+			`vipd.yaml:3:11: data_dir: "DIR/notify.sh" is not a directory
+    data_dir: DIR/notify.sh
+              ^
+hint: name a directory that vipd may have for itself, or leave data_dir out`,
+		},
+		"a data directory below a file": {
+			"node: {address: 10.11.12.4}\nvip: {interface: eth0, addresses: [42.159.241.126]}\ndata_dir: DIR/notify.sh/x\n",
+			`vipd.yaml:3:11: data_dir: "DIR/notify.sh/x" is not a directory
+    data_dir: DIR/notify.sh/x
+              ^
+hint: name a directory that vipd may have for itself, or leave data_dir out`,
+		},
 		"scripts that nobody can start": {
 			"node: {address: 10.11.12.4}\nvip: {interface: eth0, addresses: [42.159.241.126]}\n" +
 				"checks:\n" +

@@ -149,6 +149,7 @@ func TestJoinErrorsSayWhatToDo(t *testing.T) {
 		}{
 			{"another detect", "10.11.12.4", "detect is 1s in the configuration of this host, but 500ms in the cluster", "detect: 500ms", stranger},
 			{"a peer without a cluster", "10.11.12.6", "belongs to no cluster itself", "vipd init", stranger},
+			{"itself", "10.11.12.6", "10.11.12.6 is this host itself", "name a host that is a member", lone},
 			{"nobody there", "10.11.12.99", "cannot reach 10.11.12.99:7600", "is vipd running there", lone},
 			{"another cluster", "10.11.12.4", "this host belongs to cluster", "they are two clusters", other},
 			{"no address", "vm1", `"vm1" is not an address`, "10.11.12.4", lone},

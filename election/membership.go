@@ -100,6 +100,9 @@ func (n *Node) Join(ctx context.Context, peer string) (already bool, err error) 
 	if err := n.call(ctx, peer, pathCluster, struct{}{}, &info); err != nil {
 		return false, fmt.Errorf("ask %s: %w", peer, err)
 	}
+	if own, _ := withPort(peer); info.Cluster == "" && own == n.cfg.Address.String() {
+		return false, hinted(peer+" is this host itself, which belongs to no cluster", "name a host that is a member; to found a cluster here, run `vipd init`")
+	}
 	if info.Cluster == "" {
 		return false, hinted(peer+" belongs to no cluster itself", "run `vipd init` there first, or name another peer")
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -29,12 +30,20 @@ func runDaemon(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 		return err
 	}
 	defer func() { _ = socket.Release() }() // ends with the process anyway
+	started := time.Now()
+	ready := sync.OnceFunc(func() {
+		notify(daemon.SdNotifyReady)
+		log.Info("vipd is running", zap.String("node", cfg.Node.Name), zap.Stringer("address", cfg.Node.Address), zap.String("version", version))
+	})
 	for {
-		err := runMember(ctx, cfg, socket, log)
-		if !errors.Is(err, election.ErrLeft) {
+		s := &server{
+			cfg: cfg, log: log, started: started, ready: ready,
+			kernel: newKernel(cfg.VIP), monitor: health.NewMonitor(cfg.Checks, log),
+		}
+		if err := s.run(ctx, socket); !errors.Is(err, election.ErrLeft) {
 			return err
 		}
-		log.Info("this host belongs to no cluster now")
+		log.Info("this host belongs to no cluster now, and goes on waiting for vipd init or vipd join")
 	}
 }
 
@@ -42,7 +51,8 @@ func runDaemon(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 type server struct {
 	cfg     *config.Config
 	log     *zap.Logger
-	started time.Time
+	started time.Time // of the daemon
+	ready   func()    // says so, the first time
 	kernel  *kernel
 	node    *election.Node
 	monitor *health.Monitor
@@ -50,10 +60,12 @@ type server struct {
 	drift   chan struct{}
 }
 
-func runMember(ctx context.Context, cfg *config.Config, socket *control.Socket, log *zap.Logger) error {
-	s := &server{cfg: cfg, log: log, started: time.Now(), kernel: newKernel(cfg.VIP), monitor: health.NewMonitor(cfg.Checks, log)}
+// run is that life: it ends with an error only where it could not be lived, or
+// with [election.ErrLeft].
+func (s *server) run(ctx context.Context, socket *control.Socket) error {
 	if err := s.kernel.Arm(); err != nil {
-		log.Error("the fence can't be armed; this host will not hold the addresses", zap.Error(err))
+		s.log.Error("the fence can't be armed; this host will not hold the addresses", zap.Error(err),
+			zap.String("hint", control.ErrorOf(err).Advice))
 	}
 	if err := s.kernel.Release(); err != nil {
 		return fmt.Errorf("remove what an earlier run left: %w", err)
@@ -132,8 +144,7 @@ func (s *server) serve(ctx context.Context, socket *control.Socket) error {
 		s.agent.Report(agent.StopAsked{})
 	})
 	defer stop()
-	notify(daemon.SdNotifyReady)
-	s.log.Info("vipd is running", zap.String("node", s.cfg.Node.Name), zap.Stringer("address", s.cfg.Node.Address), zap.String("version", version))
+	s.ready()
 	return g.Wait()
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/vipd/vipd/control"
 )
@@ -12,7 +13,12 @@ func (p *page) host() {
 	n := p.s.Node
 	p.add("")
 	title := fmt.Sprintf("THIS HOST  %s is %s since %s", fit(n.Name, nameWidth), n.State, since(n.Since, p.now))
-	p.addDyed(p.ink.bold, because(title, n.Reason))
+	if line := because(title, plain(n.Reason)); utf8.RuneCountInString(line) <= pageWidth {
+		p.addDyed(p.ink.bold, line)
+	} else {
+		p.addDyed(p.ink.bold, title)
+		p.entry("reason", n.Reason)
+	}
 	p.entry("lease", p.lease())
 	p.entry("fence", p.fence())
 	p.bound()

@@ -83,6 +83,7 @@ func wide() control.Status {
 	s := holding()
 	long := strings.Repeat("machine-", 7) + "1"
 	s.Node.Name, s.Holder.Name, s.Cluster.Members[0].Name = long, long, long
+	s.Node.Reason = "the MASTER hook failed: exit status 1 (/etc/vipd/notify.sh INSTANCE vipd MASTER 100)"
 	s.Cluster.Members[0].Address = "[2001:db8:1234:5678:9abc:def0:1234:5678]:7600"
 	s.Cluster.Members[1].Version = "1.0.0-rc1-40-gdeadbeef"
 	s.VIP.Addresses = []string{"2001:db8:ffff:ffff:ffff:ffff:ffff:ffff/128", "10.0.0.0/24"}

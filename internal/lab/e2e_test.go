@@ -297,9 +297,14 @@ func (s *session) leaves(t *testing.T, h *Host) {
 func (s *session) shrinks(t *testing.T) {
 	leader := s.whole(t)
 	others := s.Others(leader)
+	starts := func() int { return strings.Count(s.daemons[others[0]].Log(), "vipd is running") }
+	before := starts()
 	s.leaves(t, others[0])
 	s.types(t, others[0], 0, "join", leader.Address.String())
 	s.whole(t)
+	if after := starts(); after != before {
+		t.Errorf("the log of %s tells of %d starts after it left and joined, of %d before", others[0], after, before)
+	}
 	if err := s.daemons[others[1]].Stop(); err != nil {
 		t.Fatal(err)
 	}
