@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,9 +34,10 @@ type Daemon struct {
 	host    *Host
 	service Service
 
-	mu   sync.Mutex
-	pid  int
-	life *life // of the supervision: from its start to Stop, or to the host's next reboot
+	mu     sync.Mutex
+	pid    int
+	starts []time.Time
+	life   *life // of the supervision: from its start to Stop, or to the host's next reboot
 }
 
 // life is one run of the supervision.
@@ -106,6 +108,7 @@ func (d *Daemon) exec(l *life) (*exec.Cmd, error) {
 		return nil, fmt.Errorf("start %s on %s: %w", d.service.Name, d.host.Name, err)
 	}
 	d.pid = cmd.Process.Pid
+	d.starts = append(d.starts, time.Now())
 	return cmd, nil
 }
 
@@ -184,6 +187,13 @@ func (d *Daemon) PID() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.pid
+}
+
+// Starts lists when the program was started, oldest first.
+func (d *Daemon) Starts() []time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.starts)
 }
 
 func (d *Daemon) gone() {

@@ -166,18 +166,11 @@ func (h *Host) losePower() []*Daemon {
 // killAll kills until nothing runs in the namespace, at most for a second.
 func (h *Host) killAll() error {
 	return waitFor(time.Second, func() (bool, error) {
-		out, err := exec.Command("ip", "netns", "pids", h.ns.name).Output()
-		pids := strings.Fields(string(out))
+		pids, err := h.pids()
 		if err != nil || len(pids) == 0 {
 			return err == nil, err
 		}
-		for _, field := range pids {
-			var pid int
-			if _, err := fmt.Sscan(field, &pid); err == nil && pid != os.Getpid() {
-				_ = unix.Kill(pid, unix.SIGKILL) // it may be gone already
-			}
-		}
-		return false, nil
+		return false, h.SignalAll(unix.SIGKILL)
 	})
 }
 

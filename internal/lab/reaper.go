@@ -17,7 +17,8 @@ import (
 // namePrefix begins the name of each namespace of each lab: vipdlab<pid of its process>-<random>-<host>.
 const namePrefix = "vipdlab"
 
-// reapScript waits until its stdin ends, kills what runs in the lab's namespaces, and removes them and the directory.
+// reapScript waits until its stdin ends, kills what runs in the lab's namespaces, and removes them, the mounts below the
+// directory, and the directory.
 // Its arguments are the lab's name and the directory of temporary files.
 // A namespace is asked again until nothing runs in it, since what is being killed may just have started something.
 const reapScript = `
@@ -33,6 +34,9 @@ for path in ` + netnsDir + `/"$1"-*; do
   done
   ip netns del "$ns"
 done
+while read -r device path rest; do
+  case $path in "$2/$1"/*) umount -l "$path" ;; esac
+done </proc/mounts
 rm -rf -- "$2/$1"
 `
 

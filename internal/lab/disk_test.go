@@ -1,0 +1,137 @@
+package lab
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+)
+
+func newDisk(t *testing.T) (*Disk, string) {
+	t.Helper()
+	l := newTestLab(t, Config{Hosts: 1})
+	d, err := l.Hosts[0].InstallDisk("data", 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, filepath.Join(l.Hosts[0].Dir, "data")
+}
+
+// putter returns a function that makes one durable change with bbolt, which maps the file into memory.
+func putter(t *testing.T, dir string) func() error {
+	t.Helper()
+	db, err := bbolt.Open(filepath.Join(dir, "db"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	n := byte(0)
+	return func() error {
+		n++
+		return db.Update(func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte("b"))
+			if err != nil {
+				return err
+			}
+			return b.Put([]byte("key"), []byte{n})
+		})
+	}
+}
+
+func TestDiskFaultsBreakWhatTheyName(t *testing.T) {
+	d, dir := newDisk(t)
+	put := putter(t, dir)
+	timed := func() (time.Duration, error) {
+		began := time.Now()
+		err := put()
+		return time.Since(began), err
+	}
+	if _, err := timed(); err != nil {
+		t.Fatalf("a disk without faults: %v", err)
+	}
+	d.Slow(100 * time.Millisecond)
+	if took, err := timed(); err != nil || took < 200*time.Millisecond { // write and fsync, twice
+		t.Errorf("slow: a write took %v, %v; want 200 ms at least", took, err)
+	}
+	d.Fail()
+	if _, err := timed(); !errors.Is(err, unix.EIO) {
+		t.Errorf("failing: %v, want EIO", err)
+	}
+	d.Mend()
+	if _, err := timed(); err != nil {
+		t.Errorf("mended: %v", err)
+	}
+}
+
+func TestAHangingDiskHoldsWritesUntilItIsMended(t *testing.T) {
+	d, dir := newDisk(t)
+	f, err := os.Create(filepath.Join(dir, "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, test := range []struct {
+		name string
+		op   func() error
+	}{
+		{"write", func() error { _, err := f.Write([]byte("x")); return err }},
+		{"fsync", f.Sync},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d.Hang()
+			done := make(chan error, 1)
+			go func() { done <- test.op() }()
+			select {
+			case err := <-done:
+				t.Errorf("it came back while the disk hung: %v", err)
+			case <-time.After(200 * time.Millisecond):
+			}
+			d.Mend()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestAFullDiskHasNoRoomUntilItIsEmptied(t *testing.T) {
+	d, dir := newDisk(t)
+	file := filepath.Join(dir, "file")
+	if err := d.Fill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, make([]byte, 1<<16), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("writing to a full disk: %v, want ENOSPC", err)
+	}
+	if err := d.Empty(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, make([]byte, 1<<16), 0o600); err != nil {
+		t.Error(err)
+	}
+}
+
+// A lab that is closed while a disk hangs, with a program that waits for it, still leaves nothing; newTestLab looks.
+func TestCloseMendsAHangingDisk(t *testing.T) {
+	l := newTestLab(t, Config{Hosts: 1})
+	h := l.Hosts[0]
+	d, err := h.InstallDisk("data", 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Hang()
+	if _, err := h.StartService(Service{Name: "writer", Start: []string{"/bin/sh", "-c", "echo x >data/file; sleep 1000"}}); err != nil {
+		t.Fatal(err)
+	}
+	waits := func() (bool, error) { _, err := os.Stat(filepath.Join(h.Dir, "data", "file")); return err == nil, nil }
+	if err := waitFor(5*time.Second, waits); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
