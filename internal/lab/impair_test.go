@@ -61,7 +61,10 @@ func echo(t *testing.T, from, to *Host, size int) (time.Duration, error) {
 	}()
 	began := time.Now()
 	var c net.Conn
-	err = from.ns.within(func() (err error) { c, err = net.DialTimeout("tcp", listener.Addr().String(), 5*time.Second); return err })
+	err = from.ns.within(func() (err error) {
+		c, err = net.DialTimeout("tcp", listener.Addr().String(), 5*time.Second)
+		return err
+	})
 	if err != nil {
 		return 0, err
 	}

@@ -43,8 +43,10 @@ func (h *Host) TalkNonsense(to *Host) *Nonsense {
 func (h *Host) TalkNonsenseLocally() *Nonsense {
 	return startNonsense(func(ctx context.Context) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(h.Dir, "vipd.sock"))
-	}, []speech{garbage, say("GET /" + strings.Repeat("x", 1<<20)), say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999\r\n\r\n"),
-		slowly("GET / HTTP/1.1\r\nHost: " + strings.Repeat("x", 4096)), silence, silence})
+	}, []speech{
+		garbage, say("GET /" + strings.Repeat("x", 1<<20)), say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999\r\n\r\n"),
+		slowly("GET / HTTP/1.1\r\nHost: " + strings.Repeat("x", 4096)), silence, silence,
+	})
 }
 
 func startNonsense(dial func(context.Context) (net.Conn, error), speeches []speech) *Nonsense {

@@ -13,7 +13,7 @@ type wires struct {
 	ns *namespace
 
 	mu     sync.Mutex
-	ports  []string // of the hosts among which traffic can be cut; client and balancer are not among them
+	ports  []string       // of the hosts among which traffic can be cut; client and balancer are not among them
 	index  map[string]int // of the ports' links; the same after a reboot
 	faults map[string]fault
 	loss   int // percent of the IP packets among these hosts
