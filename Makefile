@@ -21,7 +21,7 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 # A recipe stops at its first failing command, also in the middle of a loop.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build install package demo test bench check deps clean
+.PHONY: help build install package demo test bench chaos check deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,15 @@ test: root deps ## as root: all tests, with real packets in namespaces
 bench: root deps build ## as root: how long nobody answers, beside keepalived
 	$(GO) run ./internal/bench -vipd $(CURDIR)/bin/vipd
 
+# SEED decides the faults; a run without one draws it, and prints it.
+SEED    ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
+MINUTES ?= 2
+HOSTS   ?= 3
+
+chaos: root deps build ## as root: faults at random, several at a time; SEED=… MINUTES=… HOSTS=…, page in dist/
+	@code=0; $(GO) run ./internal/chaos -vipd $(CURDIR)/bin/vipd -version '$(VERSION)' -seed $(SEED) -minutes $(MINUTES) -hosts $(HOSTS) || code=$$?; \
+	$(call give_back,dist); exit $$code
+
 check: ## all that can be said of the code without running it
 	@echo '== gofumpt'; files=$$($(TOOL) gofumpt -l .); test -z "$$files" || { echo "$$files: not formatted, run: $(TOOL) gofumpt -w ."; exit 1; }
 	@echo '== go vet'; $(GO) vet ./...
@@ -68,7 +77,7 @@ check: ## all that can be said of the code without running it
 	@echo '== go mod tidy'; $(GO) mod tidy -diff && $(GO) -C tools mod tidy -diff
 	@echo '== rules of the house, units'; $(GO) test -count=1 ./internal/rules ./deploy
 
-deps: ## as root: the Debian packages that demo, test and bench need, as far as they are missing
+deps: ## as root: the Debian packages that demo, test, bench and chaos need, as far as they are missing
 	tools/deps
 
 clean: ## remove what was built

@@ -165,7 +165,7 @@ func bands(rec record) []mark {
 	}
 	for _, r := range rec.Rounds {
 		all = append(all, between("round", r.From, r.From))
-		if r.Back >= 0 {
+		if r.Back > 0 {
 			m := between("back", r.Mended, r.Mended+r.Back)
 			if r.Back > 3*rec.Detect {
 				m.Class = "back late"

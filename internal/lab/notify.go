@@ -9,7 +9,7 @@ import (
 const quietScript = `#!/bin/sh
 exec 9>>%[1]s/notify.lock
 flock -n 9 || echo "$(date +%%s.%%N) $*" >>%[1]s/notify.overlaps
-echo "$(date +%%s.%%N) $*" >>%[1]s/notify.log
+echo "$(date +%%s.%%N) $* term $VIPD_TERM" >>%[1]s/notify.log
 sleep 0.02
 `
 
@@ -19,21 +19,24 @@ func (h *Host) InstallNotify() (path string, err error) {
 }
 
 // HooksOutOfOrder says what was wrong with the calls of the script that InstallNotify wrote: two at the same time, or
-// MASTER twice in a row. Every daemon begins with another state, so that is wrong across restarts too.
+// MASTER twice for one term with nothing in between.
 func (h *Host) HooksOutOfOrder() ([]string, error) {
 	overlaps, err := h.readFile("notify.overlaps")
+	if err != nil {
+		return nil, err
+	}
+	calls, err := h.readFile("notify.log")
 	var wrong []string
 	for line := range strings.Lines(overlaps) {
 		wrong = append(wrong, h.Name+": called while another call was running: "+strings.TrimSpace(line))
 	}
-	if err != nil {
-		return wrong, err
-	}
-	calls, err := h.Notified()
-	for i := 1; i < len(calls); i++ {
-		if calls[i].State == "MASTER" && calls[i-1].State == "MASTER" {
-			wrong = append(wrong, fmt.Sprintf("%s: told MASTER twice in a row, at %s", h.Name, calls[i].At.Format("15:04:05.000")))
+	var last string // without the time
+	for line := range strings.Lines(calls) {
+		_, call, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if call == last && strings.Contains(call, " MASTER ") {
+			wrong = append(wrong, h.Name+": told MASTER twice in a row: "+strings.TrimSpace(line))
 		}
+		last = call
 	}
 	return wrong, err
 }
