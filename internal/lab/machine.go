@@ -82,12 +82,17 @@ func (h *Host) ReplaceFilters(side string) (found bool, err error) {
 // ExhaustFiles lets the daemon open no file or connection more than it has, until mend is called or it starts anew.
 func (d *Daemon) ExhaustFiles() (mend func() error, err error) {
 	return d.limit(unix.RLIMIT_NOFILE, func(pid int) (uint64, error) {
-		for fd := 0; ; fd++ {
-			if _, err := os.Lstat(fmt.Sprintf("/proc/%d/fd/%d", pid, fd)); err != nil {
-				return uint64(fd), nil
-			}
+		free := uint64(0)
+		for isOpen(pid, free) {
+			free++
 		}
+		return free, nil
 	})
+}
+
+func isOpen(pid int, fd uint64) bool {
+	_, err := os.Lstat(fmt.Sprintf("/proc/%d/fd/%d", pid, fd))
+	return err == nil
 }
 
 // ExhaustMemory lets the kernel give the daemon no memory more than it has, until mend is called or it starts anew.
