@@ -75,25 +75,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	} else {
 		rec, err = wreak(ctx, s, stdout)
 	}
-	if err == nil {
-		err = keep(rec, s.out)
+	if len(rec.Rounds) > 0 { // also what came before an error is worth looking at
+		err = errors.Join(err, keep(rec, s.out))
+		rec.write(stdout)
+		fmt.Fprintf(stdout, "\ntimeline: %s\n", filepath.Join(s.out, pageName))
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "chaos:", err)
-		if hinted, ok := errors.AsType[interface {
-			error
-			Hint() string
-		}](err); ok {
-			fmt.Fprintln(stderr, "hint:", hinted.Hint())
-		}
-		return 1
+		complain(stderr, err)
 	}
-	rec.write(stdout)
-	fmt.Fprintf(stdout, "\ntimeline: %s\n", filepath.Join(s.out, pageName))
-	if !rec.good() {
+	if err != nil || !rec.good() {
 		return 1
 	}
 	return 0
+}
+
+// complain prints the error, and the remedy if there is one.
+func complain(w io.Writer, err error) {
+	fmt.Fprintln(w, "chaos:", err)
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		fmt.Fprintln(w, "hint:", hinted.Hint())
+	}
 }
 
 // wreak makes a lab and havoc in it.

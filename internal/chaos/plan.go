@@ -21,13 +21,13 @@ type planned struct {
 	seed         uint64 // of what the kind itself chooses
 }
 
-// plan draws the faults of a round: three to seven. In every second round or so they all are mended at the same time. It
+// plan draws the faults of a round: as many as hosts, up to four more. In every second round or so they all are mended at the same time. It
 // depends on nothing but its arguments.
 func plan(seed uint64, number, hosts int, all []kind) []planned {
 	random := rand.New(rand.NewPCG(seed, uint64(number)))
 	var faults []planned
 	together := random.IntN(2) == 0
-	for range 3 + random.IntN(5) {
+	for range hosts + random.IntN(5) {
 		faults = append(faults, planned{
 			kind:   all[random.IntN(len(all))],
 			host:   random.IntN(hosts),

@@ -57,7 +57,8 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestMain lets the test binary be a process that makes a lab and then waits to be killed.
+// TestMain lets the test binary be a process that makes a lab, with a program that waits for a hanging disk, and then waits
+// to be killed.
 func TestMain(m *testing.M) {
 	if os.Getenv("LAB_TO_BE_KILLED") == "" {
 		os.Exit(m.Run())
@@ -66,7 +67,14 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	d, err := l.Hosts[0].StartService(sleeper)
+	disk, err := l.Hosts[0].InstallDisk("data", 8)
+	if err != nil {
+		panic(err)
+	}
+	disk.Hang()
+	writer := sleeper
+	writer.Start = []string{"/bin/sh", "-c", "trap '' TERM INT HUP; echo x >data/file & sleep 1000 & wait; wait"}
+	d, err := l.Hosts[0].StartService(writer)
 	if err != nil {
 		panic(err)
 	}
