@@ -1,7 +1,9 @@
 package lab
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -184,5 +186,30 @@ func TestNonsenseIsTalkedUntilItIsMended(t *testing.T) {
 		if n.Calls.Load() != calls || len(d.Starts()) != 1 {
 			t.Errorf("calls after the end: %d; starts of vipd: %v", n.Calls.Load()-calls, d.Starts())
 		}
+	}
+}
+
+func TestKnockingLeavesConnectionsHalfOpen(t *testing.T) {
+	l := newTestLab(t, Config{Hosts: 2})
+	vm1, vm2 := l.Hosts[0], l.Hosts[1]
+	var listener net.Listener
+	err := vm1.ns.within(func() (err error) { listener, err = net.Listen("tcp", vm1.Address.String()+":7600"); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- knock(ctx, vm2.ns, vm1.Address, 7600) }()
+	err = waitFor(3*time.Second, func() (bool, error) {
+		half, err := vm1.Run(t.Context(), "ss", "-Htn", "state", "syn-recv")
+		return strings.Count(half, "\n") > 20, err
+	})
+	if err != nil {
+		t.Errorf("connections that are half open: %v", err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

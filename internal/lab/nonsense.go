@@ -19,24 +19,33 @@ const vipdPort = 7600
 // Nonsense is a caller that does not keep to any protocol, for as long as it is not mended.
 type Nonsense struct {
 	Calls  atomic.Int64 // connections made
+	ctx    context.Context
 	cancel context.CancelFunc
 	all    sync.WaitGroup
+	failed error // to be read when all is done
 }
 
 // speech is what one connection is used for; it returns when the connection is to be closed.
 type speech func(ctx context.Context, c net.Conn)
 
 // TalkNonsense has a host (or the client) send garbage, frames that claim to be huge, huge frames, words a byte at a time,
-// and nothing at all to vipd's port on another one, with several connections each.
+// and nothing at all to vipd's port on another one, with several connections each, and begin connections that stay half
+// open.
 func (h *Host) TalkNonsense(to *Host) *Nonsense {
 	address := fmt.Sprintf("%s:%d", to.Address, vipdPort)
-	return startNonsense(func(ctx context.Context) (c net.Conn, err error) {
+	n := startNonsense(func(ctx context.Context) (c net.Conn, err error) {
 		err = h.ns.within(func() error {
 			c, err = (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
 			return err
 		})
 		return c, err
 	}, []speech{garbage, hugeClaim, hugeFrame, slowly("vipd\x00\x00\x10\x00" + strings.Repeat("{", 4096)), silence, silence})
+	n.all.Go(func() {
+		if err := knock(n.ctx, h.ns, to.Address, vipdPort); err != nil {
+			n.failed = err
+		}
+	})
+	return n
 }
 
 // TalkNonsenseLocally does the same at vipd's socket for its commands.
@@ -51,7 +60,7 @@ func (h *Host) TalkNonsenseLocally() *Nonsense {
 
 func startNonsense(dial func(context.Context) (net.Conn, error), speeches []speech) *Nonsense {
 	ctx, cancel := context.WithCancel(context.Background())
-	n := &Nonsense{cancel: cancel}
+	n := &Nonsense{ctx: ctx, cancel: cancel}
 	for _, speak := range speeches {
 		for range 3 {
 			n.all.Go(func() { n.call(ctx, dial, speak) })
@@ -75,11 +84,11 @@ func (n *Nonsense) call(ctx context.Context, dial func(context.Context) (net.Con
 	}
 }
 
-// Mend ends the calls and closes their connections.
+// Mend ends the calls and closes their connections. The error says that not all of them could be made.
 func (n *Nonsense) Mend() error {
 	n.cancel()
 	n.all.Wait()
-	return nil
+	return n.failed
 }
 
 func garbage(_ context.Context, c net.Conn) {
