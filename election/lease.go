@@ -142,7 +142,7 @@ func (r *rules) extend() {
 	if until <= r.held.until || until <= now {
 		return
 	}
-	began := r.held.until == 0
+	began := r.held.until <= now // also anew, after it had run out
 	r.held.until = until
 	if !leftOut(ruleOwnLease) {
 		r.promised.term, r.promised.to, r.promised.until = term, r.self, until // a lease is a promise to oneself

@@ -326,3 +326,21 @@ func TestConfigurationOfALaterTermIsNotCounted(t *testing.T) {
 	b.acknowledged(7, "a", 10_050)
 	b.wantFence(0)
 }
+
+// Who waits for the end of the lease must learn that it goes on after it had ended, or
+// would not notice its next end.
+func TestALeaseThatGoesOnAfterItHadRunOutIsSignalled(t *testing.T) {
+	b := newBench(t)
+	b.acknowledged(7, "a", 10_000)
+	<-b.changed
+	b.clock = 10_500
+	b.acknowledged(7, "a", 10_500)
+	if len(b.changed) != 0 {
+		t.Error("a lease that was merely extended is signalled")
+	}
+	b.clock = 11_500
+	b.acknowledged(7, "a", 11_400)
+	if len(b.changed) != 1 {
+		t.Error("the lease goes on, and nobody is told")
+	}
+}

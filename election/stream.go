@@ -66,16 +66,20 @@ func newStream(l net.Listener, dial Dialer, self func() hello, knows func(raft.S
 }
 
 func (s *stream) accept() {
-	for {
+	for failing := false; ; {
 		conn, err := s.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil {
-			s.log.Warn("cannot accept a connection", zap.Error(err))
+			if !failing {
+				s.log.Warn("cannot accept connections", zap.Error(err))
+			}
+			failing = true
 			time.Sleep(50 * time.Millisecond) // out of descriptors: give some back first
 			continue
 		}
+		failing = false
 		s.serving.Go(func() { s.greet(s.track(conn)) })
 	}
 }
