@@ -9,8 +9,8 @@
  * those of the methods of election/lease.go. -DWITHOUT_<RULE> takes a rule out;
  * model/run sees to it that spin then finds two open fences.
  *
- * Time. A tick moves all clocks by one. L < G < T are 2, 3 and 4 ticks for 0.75,
- * 0.95 and 1 T. Drift: in one of G ticks at most, some of the clocks stand still
+ * Time. A tick moves all clocks by one. L < G < T are 2, 3 and 4 ticks (or, where
+ * that is too much to look at, 1, 2 and 3) for 0.75, 0.95 and 1 T. Drift: in one of G ticks at most, some of the clocks stand still
  * (seen from them, the others doubled the tick). So G ticks of one clock are at
  * least G-1 = L of any other: the same order as 0.95 T x 0.9/1.1 > 0.75 T, but
  * with nothing to spare. An instant is kept as what is left until it (a deadline)
@@ -35,12 +35,15 @@
 #ifndef SLOTS
 #define SLOTS 2		/* messages in flight or being answered at the same time, 3 at most; more are lost */
 #endif
-#define L 2		/* lease */
-#define G 3		/* promise */
-#define T 4		/* detect */
+#ifndef L
+#define L 2		/* lease; 2 at most */
+#endif
+#define G (L + 1)	/* promise */
+#define T (L + 2)	/* detect */
 #define NOBODY 3
 
-/* What is checked besides: -DDRIFT -DCRASH -DHANDOVER -DMEMBERSHIP=<voters at the start, a bit each> -DCALM */
+/* What is checked besides: -DDRIFT -DCRASH -DHANDOVER=<last term in which one is begun> -DMEMBERSHIP=<voters at the start, a bit each>
+ * -DCHANGES=<a term> -DCALM=<ticks>; -DSTILL lets no time pass. */
 
 #define FOLLOWER 0
 #define CANDIDATE 1
@@ -114,8 +117,14 @@ bit recovered;
 int net[3];	/* in flight, 0 none; sorted, greatest first */
 int busy[3];	/* the call that raft has accepted and the rules have yet to judge */
 
-hidden int h, swap;
-hidden byte x, y, z, until, from, to, during;
+/* Scratch within a step. Spin's breadth-first search (-DSHORTEST) wants it in the state. */
+#ifdef SHORTEST
+#define SCRATCH
+#else
+#define SCRATCH	hidden
+#endif
+SCRATCH int h, swap;
+SCRATCH byte x, y, z, until, from, to, during;
 
 #define NAME(i)		('a' + (i))
 #define IN_FLIGHT	((net[0] != 0) + (net[1] != 0) + (net[2] != 0) + (busy[0] != 0) + (busy[1] != 0) + (busy[2] != 0))
@@ -130,9 +139,14 @@ hidden byte x, y, z, until, from, to, during;
 #define LEARNS(i)	(calm -> EMPTY : m[i].role != FOLLOWER)
 #define CALLS		(!calm || EMPTY)	/* in calm, one conversation at a time */
 #define FIRST(i, j)	(!calm || ALIVE(j) && !IN(j, m[i].beat))
+#ifdef WITHOUT_SILENCE
+#define SILENT(i)	false
+#else
 #define SILENT(i)	(calm && m[i].abdicated >= m[i].term && m[i].left == 0)
+#endif
 #define IN_CALM(i, j)	if :: calm -> m[i].beat = m[i].beat | 1 << (j) :: else fi
 #define HEARD(i)	m[i].wait = (calm -> T : 0)
+#define RECOVERED	recovered = calm
 #else
 #define FAULTS		true
 #define LEARNS(i)	(m[i].role != FOLLOWER)
@@ -141,6 +155,7 @@ hidden byte x, y, z, until, from, to, during;
 #define SILENT(i)	false
 #define IN_CALM(i, j)	skip
 #define HEARD(i)	skip
+#define RECOVERED	skip
 #endif
 
 #ifdef MEMBERSHIP
@@ -193,12 +208,18 @@ inline send(msg) {	/* lost if there is no room */
 #define HAS_TERM(x)	(KIND(x) == APPEND || KIND(x) == ASK || KIND(x) == TAKEOVER)
 #endif
 
+#ifdef WITHOUT_SEND_TIME
+#define WORTHLESS(x)	false
+#else
+#define WORTHLESS(x)	(LEFT(x) == 0)
+#endif
+
 /* What nobody would heed any more is no longer in flight. */
 inline tidied() {
 	for (x : 0 .. 2) {
 		h = net[x];
 		if
-		:: h != 0 && (HAS_TERM(h) && TERM(h) < m[TO(h)].term || KIND(h) == ACK && LEFT(h) == 0 ||
+		:: h != 0 && (HAS_TERM(h) && TERM(h) < m[TO(h)].term || KIND(h) == ACK && WORTHLESS(h) ||
 			KIND(h) == VOTE && (TERM(h) != m[TO(h)].term || m[TO(h)].role != CANDIDATE)) -> net[x] = 0
 		:: else
 		fi
@@ -254,6 +275,7 @@ inline extend(i) {
 #ifndef WITHOUT_OWN_PROMISE
 				m[i].promisedTerm = m[i].heldTerm; m[i].promisedTo = i; m[i].promised = until;
 #endif
+				RECOVERED;
 				printf("| %c holds the lease of term %d for %d more: its fence is open\n", NAME(i), m[i].heldTerm, until)
 			:: else
 			fi
@@ -543,6 +565,7 @@ inline tick(clocks) {
 #endif
 #ifdef CALM
 	calmFor = (calm -> calmFor + 1 : 0);
+	assert(calmFor <= CALM);	/* somebody holds by now */
 #endif
 }
 
@@ -568,7 +591,7 @@ inline tick(clocks) {
 #define MAY_STAND(i)	(calm -> STANDS(i) : m[i].term < TERMS)
 inline calmed() {
 	printf("| faults stop\n");
-	calm = 1;
+	calm = 1; calmFor = 0;
 	for (x : 0 .. 2) {
 		m[x].wait = T; m[x].left = 2 * T; m[x].beat = 0
 	}
@@ -580,16 +603,16 @@ inline calmed() {
 
 /* --- everything that may happen --- */
 
-#define DONE	tidied(); CHECK
+#define DONE	tidied(); CHECK; h = 0; swap = 0; x = 0; y = 0; z = 0; until = 0; from = 0; to = 0; during = 0
 
 #ifdef HANDOVER
 #ifdef WITHOUT_CLOSING
-#define MAY_CALL(i)	true
+#define MAY_CALL(i)	(m[i].term <= HANDOVER)
 #else
 #define MAY_CALL(i)	(m[i].abdicated == m[i].term)
 #endif
 #define HANDOVER_OF(i) \
-	:: d_step { m[i].role == LEADER && m[i].abdicated < m[i].term && FAULTS -> abdicate(i); DONE }
+	:: d_step { m[i].role == LEADER && m[i].abdicated < m[i].term && m[i].term <= HANDOVER && FAULTS -> abdicate(i); DONE }
 #define HANDOVER_TO(i, j) \
 	:: d_step { m[i].role == LEADER && MAY_CALL(i) && !FULL && FAULTS -> call(i, j); DONE }
 #else
@@ -651,6 +674,9 @@ init {
 		m[0].voted = 1; m[1].voted = 1;
 		lead(0)
 	}
+#ifdef CALM
+	{
+#endif
 	do
 	MEMBER(0, 1, 2)
 	MEMBER(1, 2, 0)
@@ -658,9 +684,11 @@ init {
 	MESSAGE(0)
 	MESSAGE(1)
 	MESSAGE(2)
+#ifndef STILL
 	TICK(7)
+#endif
 #ifdef DRIFT
-#ifdef WITHOUT_BOUND
+#ifdef WITHOUT_DRIFT_BOUND
 #define DRIFTS	true
 #else
 #define DRIFTS	(steady == 0)
@@ -673,8 +701,10 @@ init {
 	:: d_step { DRIFTS && QUIET -> tick(6); DONE }
 #endif
 #ifdef CALM
-	:: d_step { !calm && EMPTY && TWO_ALIVE -> calmed() }
-	:: calm && recovered -> break
+	:: d_step { !calm && EMPTY && TWO_ALIVE -> calmed(); DONE }
 #endif
 	od
+#ifdef CALM
+	} unless { recovered }
+#endif
 }
