@@ -321,11 +321,17 @@ inline follow(i, during) {
 	:: during > m[i].term -> m[i].term = during; m[i].vote = NOBODY
 	:: else
 	fi;
-	m[i].role = FOLLOWER; m[i].granted = 0
+	m[i].role = FOLLOWER; m[i].granted = 0;
+#ifdef MEMBERSHIP
+	has[3*i] = 0; has[3*i+1] = 0; has[3*i+2] = 0; m[i].since = 0
+#endif
 }
 
 inline stand(i) {
 	m[i].term = m[i].term + 1; m[i].vote = i; m[i].role = CANDIDATE; m[i].granted = 1 << i;
+#ifdef MEMBERSHIP
+	has[3*i] = 0; has[3*i+1] = 0; has[3*i+2] = 0; m[i].since = 0;
+#endif
 	HEARD(i);
 	printf("| %c stands in term %d\n", NAME(i), m[i].term)
 }
