@@ -24,7 +24,8 @@
  *
  * Raft is one leader a term, elected by votes of a majority that survive
  * restarts. What it adds to that (pre-votes, stickiness, its own lease) only
- * forbids more, and is left out.
+ * forbids more, and is left out. So is who may be asked for a vote (`eligible`).
+ * A member learns of a later term from an answer at any moment (`LEARNS`).
  *
  * Start: a was just elected in term 1, by itself and b.
  */
