@@ -119,6 +119,7 @@ func (f *memoryFence) open(now Instant) bool {
 type host struct {
 	t     *testing.T
 	dir   string
+	drive *drive
 	net   *network
 	cfg   Config
 	fence *memoryFence
@@ -135,7 +136,7 @@ func newHost(t *testing.T, w *network, i int, detect time.Duration) *host {
 	if testing.Verbose() {
 		log = zaptest.NewLogger(t).Named(fmt.Sprintf("vm%d", i))
 	}
-	h := &host{t: t, dir: t.TempDir(), net: w, fence: &memoryFence{}, cfg: Config{
+	h := &host{t: t, dir: t.TempDir(), drive: &drive{}, net: w, fence: &memoryFence{}, cfg: Config{
 		Name: fmt.Sprintf("vm%d", i), Address: addr, Version: "test", Detect: detect, Machine: "m",
 		Dial: w.dialer(addr.String()), Now: testNow, Log: log,
 	}}
@@ -146,7 +147,7 @@ func newHost(t *testing.T, w *network, i int, detect time.Duration) *host {
 func (h *host) start() {
 	h.t.Helper()
 	h.cfg.Listener = h.net.listen(h.cfg.Address.String())
-	h.cfg.Disk = h.disk()
+	h.cfg.Disk = &drivenDisk{h.disk(), h.drive}
 	node, err := Open(h.cfg)
 	if err != nil {
 		h.t.Fatal(err)

@@ -77,6 +77,8 @@ type rules struct {
 
 	mu         sync.Mutex
 	able       bool    // may hold a lease: the fence is armed and nothing forbids it
+	hanging    bool    // a write of this member hangs, and its raft with it
+	muted      uint64  // highest term in which it fell silent as the leader because of that
 	quarantine Instant // no vote, no candidacy, no lease before
 	voted      uint64  // highest term in which this member voted or stood
 	abdicated  uint64  // highest term in which it gave up its lease for good
@@ -130,7 +132,7 @@ func (r *rules) acknowledged(term uint64, peer raft.ServerID, sent Instant) {
 func (r *rules) extend() {
 	now, term := r.now(), r.held.term
 	switch {
-	case !r.able, now < r.quarantine, r.voted > term, r.abdicated >= term && !leftOut(ruleAbdication), r.boundToOther(r.self, now):
+	case !r.able, now < r.quarantine, r.voted > term, r.abdicated >= term && !leftOut(ruleAbdication), r.boundToOther(r.self, now), r.mute(term):
 		return
 	}
 	voters := r.voters(term)
@@ -310,12 +312,32 @@ func (r *rules) hasAbdicated(term uint64) bool {
 }
 
 // silent reports whether this member must stop speaking as leader of term,
-// because it abdicated 2 T ago and nobody has taken over: it may not resume, so it
-// makes way for a new term.
+// because it abdicated 2 T ago and nobody has taken over, or because its disk hangs:
+// it may not resume, so it makes way for a new term.
 func (r *rules) silent(term uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.abdicated >= term && r.now().Sub(r.left) > 2*r.detect
+	return r.abdicated >= term && r.now().Sub(r.left) > 2*r.detect || r.mute(term)
+}
+
+// mute reports whether this leader has fallen silent in term for good, and sees to
+// it if a write hangs: raft would not notice, its heartbeats go on beside it. A sole
+// member goes on, since there is nobody to make way for.
+func (r *rules) mute(term uint64) bool {
+	if r.hanging {
+		if voters := r.voters(term); len(voters) != 1 || voters[0] != r.self {
+			r.muted = max(r.muted, term)
+		}
+	}
+	return r.muted >= term
+}
+
+// setHanging says whether a write of this member hangs. It then obeys no take-over
+// call, and if it leads it falls silent in this term for good; its lease runs out.
+func (r *rules) setHanging(hanging bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hanging = hanging
 }
 
 // obey accepts the take-over call that leader sent when it had abdicated in term
@@ -328,7 +350,7 @@ func (r *rules) obey(term uint64, leader raft.ServerID) error {
 	case leftOut(ruleTakeOver):
 		r.obeyed = max(r.obeyed, term)
 		return nil
-	case !r.able:
+	case !r.able || r.hanging:
 		return errUnable
 	case r.now() < r.quarantine:
 		return errQuarantine

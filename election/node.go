@@ -31,6 +31,9 @@ type Config struct {
 	Log      *zap.Logger    // must not block
 }
 
+// closeTimeout is how long [Node.Close] waits for the disk.
+const closeTimeout = 5 * time.Second
+
 // ErrLeft ends [Node.Run] after this host has left its cluster or was removed from
 // it. Its data are gone; a new Node may be opened.
 var ErrLeft = errors.New("this host has left the cluster")
@@ -56,7 +59,8 @@ type Node struct {
 	background sync.WaitGroup // work that ends soon after raft has
 	told       atomic.Uint64  // the term whose change of holder was logged last
 
-	diskErr atomic.Pointer[string] // why the data directory can't be written; nil or empty if it can
+	diskErr  atomic.Pointer[string]        // why the data directory can't be written; nil or empty if it can
+	diskHung atomic.Pointer[diskCondition] // nil at the start
 
 	mu       sync.Mutex
 	identity identity
@@ -94,7 +98,7 @@ func Open(cfg Config) (*Node, error) {
 	}
 	self := raft.ServerID(id.ID)
 	n.rules = newRules(self, cfg.Detect, cfg.Now, n.view.votersIn, cfg.Fence)
-	st.failing = n.diskFails
+	st.failing, st.watchdog = n.diskFails, newWatchdog(hangLimit(cfg.Detect), n.diskHangs)
 	n.stream = newStream(cfg.Listener, cfg.Dial, n.hello, n.knows, n.log)
 	if err := n.start(self); err != nil {
 		n.stream.close()
@@ -172,13 +176,27 @@ func (n *Node) Run(ctx context.Context) error {
 }
 
 // Close gives up the lease, stops taking part and closes all files. After the host
-// has left its cluster it also removes its data.
+// has left its cluster it also removes its data. It does not wait for a disk that
+// hangs: after some seconds it fails, and only the end of the process helps.
 func (n *Node) Close() error {
 	n.rules.setAble(false)
 	n.rules.abdicate(n.raft.CurrentTerm())
+	closed := make(chan error, 1)
+	go func() { closed <- n.shutDown() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(closeTimeout):
+		reason := append(n.diskTrouble(), "data directory: it does not answer")[0]
+		return hinted(fmt.Sprintf("stopped without closing the files: %s", reason), "look at the disk of this host; what was not written is not missed, the other members have it")
+	}
+}
+
+func (n *Node) shutDown() error {
 	err := n.raft.Shutdown().Error() // closes the transport as well
 	n.stream.close()
 	n.background.Wait()
+	n.store.watchdog.stop()
 	err = errors.Join(err, n.store.Close())
 	select {
 	case <-n.left:
@@ -220,6 +238,11 @@ func (n *Node) SetFitness(f Fitness, reason string) {
 	n.fitness = f
 	n.report.Able, n.report.Healthy, n.report.Reason = f != Unable, f == Ready, reason
 	n.mu.Unlock()
+	n.reportSoon()
+}
+
+// reportSoon has the cluster told of what has changed here.
+func (n *Node) reportSoon() {
 	select {
 	case n.reporting <- struct{}{}:
 	default:
@@ -230,9 +253,10 @@ func (n *Node) reported() Member {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	m := n.report
-	if failure := n.diskFailure(); failure != "" {
-		m.Healthy, m.Reason = false, failure
+	if trouble := n.diskTrouble(); len(trouble) > 0 {
+		m.Healthy, m.Reason = false, trouble[0]
 	}
+	m.Able = m.Able && n.diskCondition().fitness != Unable
 	return m
 }
 
@@ -252,11 +276,41 @@ func (n *Node) diskFails(err error) {
 	}
 }
 
-func (n *Node) diskFailure() string {
-	if failure := n.diskErr.Load(); failure != nil {
-		return *failure
+// diskHangs notes whether writes come back, see [watchdog]. It runs inside a write,
+// so it must not wait for one.
+func (n *Node) diskHangs(c diskCondition) {
+	before := n.diskCondition()
+	n.diskHung.Store(&c)
+	n.rules.setHanging(c.fitness == Unable)
+	switch {
+	case c.fitness == Unable:
+		n.log.Error("a write to the data directory hangs; this host does not hold the addresses until it has come back", zap.Duration("limit", n.store.watchdog.limit))
+	case before.fitness == Unable:
+		n.log.Warn("the write to the data directory has come back", zap.String("reason", c.trouble))
+	case c.fitness == Ready:
+		n.log.Info("writes to the data directory come back in time again")
 	}
-	return ""
+	n.notify()
+	n.reportSoon()
+}
+
+func (n *Node) diskCondition() diskCondition {
+	if c := n.diskHung.Load(); c != nil {
+		return *c
+	}
+	return diskCondition{fitness: Ready}
+}
+
+// diskTrouble says what is wrong with the data directory, the gravest first.
+func (n *Node) diskTrouble() []string {
+	var trouble []string
+	if c := n.diskCondition(); c.trouble != "" {
+		trouble = append(trouble, c.trouble)
+	}
+	if failure := n.diskErr.Load(); failure != nil && *failure != "" {
+		trouble = append(trouble, *failure)
+	}
+	return trouble
 }
 
 // knows is false only on the leader, whose configuration is the newest, and only for
@@ -270,7 +324,7 @@ func (n *Node) knows(id raft.ServerID) bool {
 func (n *Node) handicap() time.Duration {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return time.Duration(Ready-n.fitness) * n.cfg.Detect / 4
+	return time.Duration(Ready-min(n.fitness, n.diskCondition().fitness)) * n.cfg.Detect / 4
 }
 
 // order returns the voters but for the lost leader, the best candidate first:

@@ -48,9 +48,7 @@ func (n *Node) Status() Status {
 		}
 	}
 	slices.SortFunc(s.Members, func(a, b MemberStatus) int { return compareNames(a.Name, b.Name) })
-	if failure := n.diskFailure(); failure != "" {
-		s.Trouble = append(s.Trouble, failure)
-	}
+	s.Trouble = append(s.Trouble, n.diskTrouble()...)
 	if refused := n.stream.lastRefusal(); refused != "" && s.Leader.ID == "" {
 		s.Trouble = append(s.Trouble, refused)
 	}
@@ -122,7 +120,11 @@ func (n *Node) contact(id, leader raft.ServerID) time.Duration {
 func (h hello) id() string { return string(h.ID) }
 
 // Leading reports whether this member is the leader, with or without a lease. One
-// that has abdicated merely waits for its successor.
+// that has abdicated or fallen silent merely waits for its successor.
 func (n *Node) Leading() bool {
-	return n.raft.State() == raft.Leader && !n.rules.hasAbdicated(n.raft.CurrentTerm())
+	if n.raft.State() != raft.Leader {
+		return false
+	}
+	term := n.raft.CurrentTerm()
+	return !n.rules.hasAbdicated(term) && !n.rules.silent(term)
 }

@@ -30,7 +30,8 @@ type identity struct {
 type store struct {
 	Disk
 
-	failing func(error) // told how each write ended; may be nil
+	failing  func(error) // told how each write ended; may be nil
+	watchdog *watchdog   // may be nil
 
 	mu         sync.Mutex
 	stagedTerm uint64
@@ -54,7 +55,7 @@ type vote struct {
 // SetUint64 writes a number; the term of a vote waits for its candidate.
 func (s *store) SetUint64(key []byte, value uint64) error {
 	if string(key) != keyVoteTerm {
-		return s.told(s.Disk.SetUint64(key, value))
+		return s.write(func() error { return s.Disk.SetUint64(key, value) })
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +66,7 @@ func (s *store) SetUint64(key []byte, value uint64) error {
 // Set writes a value; the candidate of a vote together with its term.
 func (s *store) Set(key, value []byte) error {
 	if string(key) != keyVoteCandidate {
-		return s.told(s.Disk.Set(key, value))
+		return s.write(func() error { return s.Disk.Set(key, value) })
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,16 +98,45 @@ func (s *store) put(key string, value any) error {
 	if err != nil {
 		return err
 	}
-	return s.told(s.Disk.Set([]byte(key), b))
+	return s.write(func() error { return s.Disk.Set([]byte(key), b) })
 }
 
 // StoreLogs writes entries of the log.
-func (s *store) StoreLogs(logs []*raft.Log) error { return s.told(s.Disk.StoreLogs(logs)) }
+func (s *store) StoreLogs(logs []*raft.Log) error {
+	return s.write(func() error { return s.Disk.StoreLogs(logs) })
+}
 
 // StoreLog writes one entry.
 func (s *store) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
 
-func (s *store) told(err error) error {
+// DeleteRange removes entries of the log.
+func (s *store) DeleteRange(first, last uint64) error {
+	return s.write(func() error { return s.Disk.DeleteRange(first, last) })
+}
+
+// Create begins a snapshot. It is its end that waits for the disk.
+func (s *store) Create(version raft.SnapshotVersion, index, term uint64, c raft.Configuration, configured uint64, t raft.Transport) (sink raft.SnapshotSink, err error) {
+	err = s.write(func() error {
+		sink, err = s.Disk.Create(version, index, term, c, configured, t)
+		return err
+	})
+	return &watchedSink{sink, s}, err
+}
+
+type watchedSink struct {
+	raft.SnapshotSink
+	store *store
+}
+
+// Close ends the snapshot and makes it durable.
+func (w *watchedSink) Close() error { return w.store.write(w.SnapshotSink.Close) }
+
+// write performs one write, watched, and tells how it ended.
+func (s *store) write(f func() error) error {
+	if s.watchdog != nil {
+		defer s.watchdog.watch()()
+	}
+	err := f()
 	if s.failing != nil {
 		s.failing(err)
 	}
