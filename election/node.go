@@ -121,15 +121,19 @@ func (n *Node) start(self raft.ServerID) error {
 	})
 	order := &turn{self: self, detect: n.cfg.Detect, now: n.cfg.Now, order: n.order, unfit: n.handicap}
 	n.transport = newTransport(network, n.rules, n.view, order)
-	r, err := raft.NewRaft(n.raftConfig(self), n.machine, n.store, n.store, n.store, n.transport)
+	var r *raft.Raft
+	err := contained(func() (err error) { // it panics where entries are missing
+		r, err = raft.NewRaft(n.raftConfig(self), n.machine, n.store, n.store, n.store, n.transport)
+		return err
+	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("start raft: %w", err), n.transport.Close())
+		return errors.Join(hinted(fmt.Sprintf("data directory: read the log and the snapshots: %v", err), wayOut(err, beginAnew)), n.transport.Close())
 	}
 	n.raft = r
 	n.view.raft.Store(r)
 	for _, s := range n.view.Configuration().Servers {
 		if s.ID == self && s.Address != n.transport.LocalAddr() {
-			err := hinted(fmt.Sprintf("node.address is %s, but the cluster knows this host at %s", n.transport.LocalAddr(), s.Address),
+			err = hinted(fmt.Sprintf("node.address is %s, but the cluster knows this host at %s", n.transport.LocalAddr(), s.Address),
 				"set it back, run `vipd leave`, and then change it and join again")
 			return errors.Join(err, r.Shutdown().Error())
 		}

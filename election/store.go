@@ -136,7 +136,7 @@ func (s *store) write(f func() error) error {
 	if s.watchdog != nil {
 		defer s.watchdog.watch()()
 	}
-	err := f()
+	err := contained(f)
 	if s.failing != nil {
 		s.failing(err)
 	}
@@ -163,7 +163,7 @@ func (s *store) identify(machine string) (identity, error) {
 		id = identity{ID: randomID(), Machine: machine}
 		return id, s.put(keyIdentity, id)
 	case err != nil:
-		return id, fmt.Errorf("identity: %w", err)
+		return id, hinted(fmt.Sprintf("data directory: read the identity: %v", err), beginAnew)
 	case id.Machine == "" && machine != "": // it has got one since
 		id.Machine = machine
 		return id, s.put(keyIdentity, id)
