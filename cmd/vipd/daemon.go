@@ -91,13 +91,9 @@ func (s *server) open(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: s.cfg.Node.Address.Addr().AsSlice()}}
 	s.node, err = election.Open(election.Config{
 		Name: s.cfg.Node.Name, Address: s.cfg.Node.Address, Version: version, Detect: s.cfg.Detect,
-		Disk: disk, Machine: machine, Listener: listener,
-		Dial: func(ctx context.Context, address string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "tcp", address)
-		},
+		Disk: disk, Machine: machine, Listener: listener, Dial: dialFrom(s.cfg),
 		Fence: s.kernel, Now: boottime, Log: s.log,
 	})
 	if err != nil {
@@ -113,6 +109,14 @@ func (s *server) open(ctx context.Context) error {
 		return err
 	})
 	return nil
+}
+
+// dialFrom returns what connects to the other hosts from node.address.
+func dialFrom(cfg *config.Config) election.Dialer {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: cfg.Node.Address.Addr().AsSlice()}}
+	return func(ctx context.Context, address string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "tcp", address)
+	}
 }
 
 // serve runs the parts until the agent has let go of everything, or one of them
