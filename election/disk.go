@@ -3,7 +3,6 @@ package election
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -122,7 +121,7 @@ func readable(path string) error {
 		return err
 	}
 	err = contained(func() error {
-		data, err := io.ReadAll(file)
+		data, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -124,6 +125,9 @@ func TestAHolderWhoseDiskHangsIsReplaced(t *testing.T) {
 				t.Logf("replaced after %s by %s", took, now.cfg.Name)
 				if old.node.Leading() {
 					t.Error("it still says that it leads")
+				}
+				if s := old.node.Status(); s.Leader.ID != "" || s.Members[0].Healthy {
+					t.Errorf("its status has the leader %q and calls it well: %v", s.Leader.Name, s.Members[0].Healthy)
 				}
 				if trouble := strings.Join(old.node.Status().Trouble, " "); !strings.Contains(trouble, "a write hangs since") {
 					t.Errorf("its status says %q", trouble)
@@ -352,6 +356,7 @@ func TestTheWatchdogTellsOfAHangOnceAndOfItsEnd(t *testing.T) {
 		third()
 		time.Sleep(2 * calm)
 		w.stop()
+		synctest.Wait()
 		want := []Fitness{Unable, Unwell, Unable, Unwell, Ready}
 		if len(told) != len(want) {
 			t.Fatalf("told %v, want %v", told, want)

@@ -36,14 +36,18 @@ type MemberStatus struct {
 func (n *Node) Status() Status {
 	st := n.machine.get()
 	_, leader := n.raft.LeaderWithID()
+	self := n.rules.self
 	s := Status{
 		ID: n.hello().id(), Cluster: n.hello().Cluster, Member: n.isMember(), Term: n.raft.CurrentTerm(), Lease: n.Lease(),
 		Leading: n.Leading(), Length: n.rules.lease, Reachable: -1, History: slices.Clone(st.History),
 	}
 	for _, server := range n.view.Configuration().Servers {
 		_, m, _ := n.find(string(server.ID))
+		if server.ID == self { // of itself it knows more than the cluster has heard
+			m = n.reported()
+		}
 		s.Members = append(s.Members, MemberStatus{Member: m, Voter: server.Suffrage == raft.Voter, Contact: n.contact(server.ID, leader)})
-		if server.ID == leader {
+		if server.ID == leader && (leader != self || s.Leading || s.Lease.Held) { // raft does not know that it has made way
 			s.Leader = m
 		}
 	}
