@@ -344,3 +344,34 @@ func TestALeaseThatGoesOnAfterItHadRunOutIsSignalled(t *testing.T) {
 		t.Error("the lease goes on, and nobody is told")
 	}
 }
+
+func TestSilenceALeaderWhoseDiskHangsHoldsUntilItsLeaseEndsAndNoLongerInThatTerm(t *testing.T) {
+	b := newBench(t)
+	b.acknowledged(7, "a", 10_000)
+	b.setHanging(true)
+	b.acknowledged(7, "a", 10_100)
+	b.wantFence(10_000 + 750)
+	if !b.silent(7) {
+		t.Error("it goes on speaking as the leader")
+	}
+	b.want(b.obey(7, "a"), errUnable)
+	b.setHanging(false)
+	b.acknowledged(7, "a", 10_200)
+	b.wantFence(10_000 + 750)
+	if !b.silent(7) || b.silent(8) {
+		t.Error("the silence is not for that term and no other")
+	}
+	b.clock = 10_800
+	b.acknowledged(8, "a", 10_800)
+	b.wantFence(10_800 + 750)
+}
+
+func TestSilenceASoleMemberMakesWayForNobody(t *testing.T) {
+	b := newBench(t, "b")
+	b.setHanging(true)
+	b.acknowledged(7, "b", 10_000)
+	b.wantFence(10_000 + 750)
+	if b.silent(7) {
+		t.Error("it is silent")
+	}
+}
