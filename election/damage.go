@@ -37,14 +37,20 @@ func unusable(path string, err error) error {
 // wayOut returns the hint for an error of the file system, or another one. The
 // stores do not always wrap what the kernel said.
 func wayOut(err error, otherwise string) string {
-	says := func(e syscall.Errno) bool { return errors.Is(err, e) || strings.Contains(err.Error(), e.Error()) }
 	switch {
-	case says(syscall.EROFS):
+	case says(err, syscall.EROFS):
 		return "the file system has become read-only: see `dmesg`; mend it, or let data_dir be elsewhere"
-	case says(syscall.ENOSPC), says(syscall.EDQUOT):
+	case isFull(err):
 		return "make room on that file system; vipd needs a few MiB"
 	}
 	return otherwise
+}
+
+// isFull reports that a file system has no room, which may pass.
+func isFull(err error) bool { return says(err, syscall.ENOSPC) || says(err, syscall.EDQUOT) }
+
+func says(err error, number syscall.Errno) bool {
+	return errors.Is(err, number) || strings.Contains(err.Error(), number.Error())
 }
 
 // contained runs f, which reads files that may be damaged, and returns an error where

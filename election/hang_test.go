@@ -16,6 +16,7 @@ type drive struct {
 	latency time.Duration
 	hangAt  string        // hangs from the first write of this key on; "any" is any write
 	hung    chan struct{} // not nil while it hangs
+	err     error         // how writes of terms and entries end
 }
 
 // hang makes all writes wait from the first write of key on.
@@ -39,6 +40,18 @@ func (d *drive) slow(latency time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.latency = latency
+}
+
+func (d *drive) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.err = err
+}
+
+func (d *drive) failure() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
 }
 
 func (d *drive) hangs() bool {
@@ -68,6 +81,9 @@ type drivenDisk struct {
 
 func (d *drivenDisk) StoreLogs(logs []*raft.Log) error {
 	d.drive.wait("log")
+	if err := d.drive.failure(); err != nil {
+		return err
+	}
 	return d.Disk.StoreLogs(logs)
 }
 
@@ -78,6 +94,9 @@ func (d *drivenDisk) Set(key, value []byte) error {
 
 func (d *drivenDisk) SetUint64(key []byte, value uint64) error {
 	d.drive.wait(string(key))
+	if err := d.drive.failure(); err != nil {
+		return err
+	}
 	return d.Disk.SetUint64(key, value)
 }
 

@@ -60,6 +60,7 @@ type Node struct {
 	told       atomic.Uint64  // the term whose change of holder was logged last
 
 	diskErr  atomic.Pointer[string]        // why the data directory can't be written; nil or empty if it can
+	diskLost chan error                    // holds why this member must end
 	diskHung atomic.Pointer[diskCondition] // nil at the start
 
 	mu       sync.Mutex
@@ -93,12 +94,12 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Log, store: st, machine: newMachine(), view: &raftView{}, identity: id,
-		watched: make(chan struct{}, 1), reporting: make(chan struct{}, 1), left: make(chan struct{}), changing: make(chan struct{}, 1),
+		watched: make(chan struct{}, 1), reporting: make(chan struct{}, 1), left: make(chan struct{}), diskLost: make(chan error, 1), changing: make(chan struct{}, 1),
 		report: Member{ID: id.ID, Name: cfg.Name, Address: cfg.Address.String(), Version: cfg.Version, Healthy: true},
 	}
 	self := raft.ServerID(id.ID)
 	n.rules = newRules(self, cfg.Detect, cfg.Now, n.view.votersIn, cfg.Fence)
-	st.failing, st.watchdog = n.diskFails, newWatchdog(hangLimit(cfg.Detect), n.diskHangs)
+	st.failing, st.watchdog, st.lost = n.diskFails, newWatchdog(hangLimit(cfg.Detect), n.diskHangs), n.losesDisk
 	n.stream = newStream(cfg.Listener, cfg.Dial, n.hello, n.knows, n.log)
 	if err := n.start(self); err != nil {
 		n.stream.close()
@@ -158,8 +159,8 @@ func (n *Node) raftConfig(self raft.ServerID) *raft.Config {
 	return c
 }
 
-// Run takes part until ctx ends, and then returns nil, or until this host has left
-// its cluster, and then returns [ErrLeft].
+// Run takes part until ctx ends, and then returns nil; or until this host has left
+// its cluster, and then returns [ErrLeft]; or until its disk can't be relied on.
 func (n *Node) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { n.detectSilence(ctx); return nil })
@@ -174,6 +175,8 @@ func (n *Node) Run(ctx context.Context) error {
 			return nil
 		case <-n.left:
 			return ErrLeft
+		case err := <-n.diskLost:
+			return err
 		}
 	})
 	return g.Wait()
@@ -277,6 +280,15 @@ func (n *Node) diskFails(err error) {
 		n.log.Error("the data directory can't be written", zap.Error(err))
 	case changed:
 		n.log.Info("the data directory can be written again")
+	}
+}
+
+// losesDisk ends this member: after a write that failed, other than for want of room,
+// what the files hold is only certain once they are opened and checked anew.
+func (n *Node) losesDisk(err error) {
+	select {
+	case n.diskLost <- hinted(fmt.Sprintf("data directory: a write failed: %v", err), wayOut(err, "see `dmesg` for errors of the disk; the daemon that is started next checks the files")):
+	default:
 	}
 }
 

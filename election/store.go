@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -23,14 +24,14 @@ type identity struct {
 	Detect  time.Duration `json:"detect,omitempty"`  // the cluster's, in nanoseconds
 }
 
-// store is a disk that keeps the term and the
-// candidate of a vote as one value: raft writes them one after the other, and a
-// crash in between would let the candidate of the old term have the vote of the
-// new one.
+// store is a disk that keeps the term and the candidate of a vote as one value: raft
+// writes them one after the other, and a crash in between would let the candidate of
+// the old term have the vote of the new one.
 type store struct {
 	Disk
 
 	failing  func(error) // told how each write ended; may be nil
+	lost     func(error) // told that what is on the disk is not certain any more; may be nil
 	watchdog *watchdog   // may be nil
 
 	mu         sync.Mutex
@@ -55,7 +56,12 @@ type vote struct {
 // SetUint64 writes a number; the term of a vote waits for its candidate.
 func (s *store) SetUint64(key []byte, value uint64) error {
 	if string(key) != keyVoteTerm {
-		return s.write(func() error { return s.Disk.SetUint64(key, value) })
+		err := s.write(func() error { return s.Disk.SetUint64(key, value) })
+		if err != nil && s.lost != nil {
+			s.lost(err)
+			runtime.Goexit() // raft's main loop: it would panic, and nobody would say why
+		}
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,6 +145,9 @@ func (s *store) write(f func() error) error {
 	err := contained(f)
 	if s.failing != nil {
 		s.failing(err)
+	}
+	if err != nil && !isFull(err) && s.lost != nil {
+		s.lost(err) // bbolt goes on from what it believes to have written
 	}
 	return err
 }
