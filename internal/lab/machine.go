@@ -125,15 +125,21 @@ func (d *Daemon) limit(resource int, used func(pid int) (uint64, error)) (mend f
 	if err == nil {
 		err = unix.Prlimit(pid, resource, &unix.Rlimit{Cur: now, Max: before.Max}, nil)
 	}
-	if err != nil && d.PID() == pid {
+	if err != nil && !d.died(pid) {
 		return nil, fmt.Errorf("limit %s on %s: %w", d.service.Name, d.host.Name, err)
 	}
 	return func() error {
-		if err := unix.Prlimit(pid, resource, &before, nil); err != nil && d.PID() == pid {
+		if err := unix.Prlimit(pid, resource, &before, nil); err != nil && !d.died(pid) {
 			return fmt.Errorf("give %s on %s its limits back: %w", d.service.Name, d.host.Name, err)
 		}
 		return nil
 	}, nil
+}
+
+// died reports whether the daemon that was pid has ended, also when nobody has taken note of it yet.
+func (d *Daemon) died(pid int) bool {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	return d.PID() != pid || err != nil || strings.Contains(string(stat), ") Z ")
 }
 
 // Starve runs that many busy loops at normal priority until mend is called. All hosts share the machine's processors.
