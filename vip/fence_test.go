@@ -485,3 +485,17 @@ func TestWhatStandsBehindAHostWithoutLeaseDoesNotAnswer(t *testing.T) {
 		}
 	}
 }
+
+func TestAnArmWithoutFileDescriptorsSaysSo(t *testing.T) {
+	a, _ := neighbours(t)
+	a.in(func() {
+		var before unix.Rlimit
+		must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
+		must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: before.Max}))
+		_, err := Arm(testConfig(float4))
+		must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &before))
+		if err == nil || !strings.Contains(err.Error(), "too many open files") {
+			t.Errorf("arm: %v", err)
+		}
+	})
+}
