@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -75,7 +74,7 @@ type rules struct {
 	voters func(term uint64) []raft.ServerID // of the latest configuration if raft is in term still, else nil; must not block
 	fence  Fence
 
-	mu         sync.Mutex
+	mu         mutex
 	able       bool    // may hold a lease: the fence is armed and nothing forbids it
 	hanging    bool    // a write of this member hangs, and its raft with it
 	muted      uint64  // highest term in which it fell silent as the leader because of that

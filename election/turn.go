@@ -3,7 +3,6 @@ package election
 import (
 	"errors"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
 
@@ -23,7 +22,7 @@ type turn struct {
 	order  func() []raft.ServerID // voters but for the lost leader, best first
 	unfit  func() time.Duration   // how much later a member stands that is not well
 
-	mu    sync.Mutex
+	mu    mutex
 	given raft.ServerID // whom this member last gave a pre-vote
 	at    Instant       // when
 	taken Instant       // when it last took one that it was given

@@ -43,6 +43,21 @@ func NewMonitor(checks []Check, log *zap.Logger) *Monitor {
 	return m
 }
 
+// RunInstead makes the Monitor call f where it would start the program of a check. It is for simulations, which start none;
+// f returns soon after ctx has ended. It must be called before Run.
+func (m *Monitor) RunInstead(f func(ctx context.Context, c Check) error) {
+	m.starter = func(c Check) (*process, error) {
+		ctx, kill := context.WithCancel(context.Background())
+		p := &process{kill: kill, exited: make(chan struct{}), output: func() string { return "" }}
+		go func() {
+			defer close(p.exited)
+			defer kill()
+			p.err = f(ctx, c)
+		}()
+		return p, nil
+	}
+}
+
 // Verdict returns what is known now. It does not block.
 func (m *Monitor) Verdict() Verdict {
 	m.mu.Lock()

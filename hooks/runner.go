@@ -15,12 +15,19 @@ type Runner struct {
 	cfg  Config
 	log  *zap.Logger
 	turn chan struct{} // holds the right to run the script
+	call func(context.Context, Event) error
 }
 
 // NewRunner returns a Runner that calls the script of cfg and writes the script's output to log.
 func NewRunner(cfg Config, log *zap.Logger) *Runner {
-	return &Runner{cfg: cfg, log: log, turn: make(chan struct{}, 1)}
+	r := &Runner{cfg: cfg, log: log, turn: make(chan struct{}, 1)}
+	r.call = r.execute
+	return r
 }
+
+// RunInstead makes the Runner call f where it would start the script. It is for simulations, which start none; f returns soon
+// after ctx has ended. It must be called before Run.
+func (r *Runner) RunInstead(f func(context.Context, Event) error) { r.call = f }
 
 // Run tells the script of e and blocks until the script has exited. Calls made meanwhile wait for their turn.
 //
@@ -52,8 +59,8 @@ func (r *Runner) Run(ctx context.Context, e Event) error {
 	return nil
 }
 
-// call runs the script once.
-func (r *Runner) call(ctx context.Context, e Event) error {
+// execute runs the script once.
+func (r *Runner) execute(ctx context.Context, e Event) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}

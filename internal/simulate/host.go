@@ -1,0 +1,277 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vipd/vipd/agent"
+	"github.com/vipd/vipd/election"
+	"github.com/vipd/vipd/health"
+	"github.com/vipd/vipd/hooks"
+)
+
+// host is a machine: what outlives its daemon.
+type host struct {
+	world   *world
+	name    string
+	address string
+	clock   clock
+	disk    *disk
+	log     *zap.Logger
+
+	// guarded by world.mu
+	kernel    kernel
+	daemon    *daemon   // the one that lives; nil if none does
+	disturbed time.Time // it was stopped, slow or without its means until then
+	down      bool      // it shall not start
+	changing  bool      // an operator's change of its membership is under way
+
+	sick     atomic.Bool
+	hookFail atomic.Bool
+	hookSlow atomic.Int64 // nanoseconds
+}
+
+// restartDelay is how long systemd waits before it starts a daemon that has died.
+const restartDelay = 100 * time.Millisecond
+
+// daemon is one life of vipd, put together as cmd/vipd does.
+type daemon struct {
+	host    *host
+	process *process
+	handle  *handle
+	node    *election.Node
+	agent   *agent.Agent
+	monitor *health.Monitor
+	hooks   *hooks.Runner
+	script  script
+	ready   atomic.Bool // node and agent may be asked
+	asked   atomic.Bool // its status is being asked for
+
+	// guarded by world.mu
+	cancel context.CancelFunc
+	known  bool   // id is
+	id     string // of the member, as it says
+}
+
+func newHost(w *world, i int) *host {
+	name := fmt.Sprintf("vm%d", i+1)
+	return &host{
+		world: w, name: name, address: fmt.Sprintf("10.11.12.%d:7600", 4+i),
+		clock: clock{w.began, election.Instant(w.chance.upTo(1000 * time.Hour)), 1 + drift*(2*w.chance.unit()-1)},
+		disk:  &disk{chance: w.chance, data: newData()}, log: w.timeline.logger(name),
+	}
+}
+
+// boot starts the daemon, and again whenever it ends by itself, until it is killed.
+func (h *host) boot() {
+	h.world.mu.Lock()
+	defer h.world.mu.Unlock()
+	if h.daemon != nil || h.world.over || h.down {
+		return
+	}
+	d := h.spawn()
+	h.world.running.Go(func() { d.live() })
+}
+
+// spawn makes a new process; the caller has world.mu.
+func (h *host) spawn() *daemon {
+	p := &process{chance: h.world.chance}
+	d := &daemon{host: h, process: p, handle: h.disk.open(p)}
+	p.end = func() { d.die("dies: it cannot write its term") }
+	h.kernel.drift = make(chan struct{}, 1)
+	h.daemon = d
+	return d
+}
+
+// die is a crash that systemd sees.
+func (d *daemon) die(how string) {
+	if d.kill(how, false) {
+		d.host.world.running.Go(func() {
+			time.Sleep(restartDelay)
+			d.host.boot()
+		})
+	}
+}
+
+// live runs the daemon and its successors.
+func (d *daemon) live() {
+	for {
+		err := d.run()
+		if !d.kill(fmt.Sprintf("ended: %v", err), false) {
+			return // it was killed from outside, and is started from there
+		}
+		if !errors.Is(err, election.ErrLeft) {
+			time.Sleep(restartDelay)
+		}
+		w := d.host.world
+		w.mu.Lock()
+		if w.over || d.host.daemon != nil || d.host.down {
+			w.mu.Unlock()
+			return
+		}
+		d = d.host.spawn()
+		w.mu.Unlock()
+	}
+}
+
+// kill ends a life at once: nothing of it reaches network, disk, fence, addresses
+// or hooks from here on. Its goroutines end later. It is false if it was dead.
+func (d *daemon) kill(how string, power bool) bool {
+	h, w := d.host, d.host.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if d.process.dead.Swap(true) {
+		return false
+	}
+	w.timeline.add(h.name, "%s", how)
+	w.network.abandon(h.address, d.process, power)
+	d.handle.crash()
+	if power {
+		h.kernel.set(h.clock.now(), 0)
+		h.kernel.armed, h.kernel.bound = false, false
+	}
+	h.daemon = nil
+	d.process.resume()
+	if d.cancel != nil {
+		d.cancel()
+	}
+	return true
+}
+
+// run is one life, as runMember in cmd/vipd is.
+func (d *daemon) run() error {
+	h, kernel := d.host, calls{d.host, d.process}
+	if err := kernel.Arm(); err != nil {
+		h.log.Error("the fence can't be armed")
+	}
+	if err := kernel.Release(); err != nil {
+		return fmt.Errorf("remove what an earlier run left: %w", err)
+	}
+	if err := d.open(kernel); err != nil {
+		return err
+	}
+	err := d.serve()
+	err = errors.Join(err, d.node.Close())
+	kernel.SetDeadline(0)
+	return errors.Join(err, kernel.Release())
+}
+
+func (d *daemon) open(kernel calls) error {
+	h, w := d.host, d.host.world
+	listener := w.network.listen(h.address, d.process)
+	node, err := election.Open(election.Config{
+		Name: h.name, Address: netip.MustParseAddrPort(h.address), Version: "simulated", Detect: w.detect, Disk: d.handle,
+		Machine: h.name, Listener: listener, Fence: kernel, Now: d.now, Log: h.log,
+		Dial: func(ctx context.Context, address string) (net.Conn, error) {
+			return w.network.dial(ctx, d.process, h.address, address)
+		},
+	})
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	d.node = node
+	d.monitor = health.NewMonitor([]health.Check{{Name: "service", Interval: max(time.Second, w.detect/4), Timeout: 5 * time.Second, Fall: 1, Rise: 1}}, h.log)
+	d.monitor.RunInstead(d.check)
+	d.hooks = hooks.NewRunner(hooks.Config{Notify: []string{"notify"}, Timeout: hookTimeout}, zap.NewNop())
+	d.hooks.RunInstead(d.notify)
+	d.agent = agent.New(agent.Config{
+		Election: node, Kernel: kernel, Hooks: d, Validity: validity(w.detect),
+		Lease: node.Changed(), Drift: h.kernel.drift, Alive: func() {}, Log: h.log,
+	})
+	node.HandleMoves(func(ctx context.Context, target string) error {
+		_, err := d.agent.Transfer(ctx, target, "asked for by an operator")
+		return err
+	})
+	return nil
+}
+
+// validity is the lifetime of a bound address, as in cmd/vipd.
+func validity(detect time.Duration) time.Duration { return detect + 2*time.Second }
+
+func (d *daemon) now() election.Instant {
+	now := d.host.clock.now()
+	d.process.pass() // a reading may be used late
+	return now
+}
+
+func (d *daemon) serve() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	d.host.world.mu.Lock()
+	d.cancel = cancel
+	dead := d.process.dead.Load()
+	d.host.world.mu.Unlock()
+	if dead {
+		return errDead
+	}
+	g, running := errgroup.WithContext(ctx)
+	running, done := context.WithCancelCause(running)
+	defer done(nil)
+	g.Go(func() error {
+		d.agent.Run(running)
+		done(nil)
+		return nil
+	})
+	g.Go(func() error { return d.node.Run(running) })
+	g.Go(func() error {
+		return d.monitor.Run(running, func(v health.Verdict) {
+			if v.Known {
+				d.agent.Report(agent.HealthChanged{Healthy: v.Healthy, Reason: v.Reason})
+			}
+		})
+	})
+	d.ready.Store(true)
+	return g.Wait()
+}
+
+// check is the script of the check.
+func (d *daemon) check(ctx context.Context, _ health.Check) error {
+	d.process.pass()
+	if d.host.sick.Load() {
+		return errors.New("exit status 1")
+	}
+	return ctx.Err()
+}
+
+// Run tells the script of a change of role, as hookRunner in cmd/vipd does.
+func (d *daemon) Run(ctx context.Context, role, previous agent.Role, term uint64, reason string) error {
+	return d.hooks.Run(ctx, hooks.Event{
+		State: string(role), Previous: string(previous), Term: term, Reason: reason, Leader: d.node.Status().Leader.Name,
+	})
+}
+
+const hookTimeout = 10 * time.Second
+
+// script is what the notify script of one life has seen. Guarded by world.mu.
+type script struct {
+	running string
+	last    string // that ended well or badly
+	term    uint64 // of the last MASTER
+	up      bool   // the last one was MASTER and ended well
+}
+
+// notify is the notify script.
+func (d *daemon) notify(ctx context.Context, e hooks.Event) error {
+	d.process.pass()
+	h := d.host
+	h.world.hookBegins(d, e)
+	select {
+	case <-time.After(h.world.chance.upTo(5*time.Millisecond) + h.world.chance.upTo(time.Duration(h.hookSlow.Load()))):
+	case <-ctx.Done():
+	}
+	d.process.pass()
+	err := context.Cause(ctx)
+	if err == nil && h.hookFail.Load() {
+		err = errors.New("exit status 1")
+	}
+	h.world.hookEnds(d, e, err)
+	return err
+}

@@ -1,0 +1,223 @@
+package simulate
+
+import (
+	"context"
+	"time"
+
+	"github.com/vipd/vipd/election"
+)
+
+// patience is how long operators wait for a command.
+func (w *world) patience() time.Duration { return 30*time.Second + 4*w.detect }
+
+// command runs an operator's command on a living daemon, until the round ends at
+// the latest.
+func (n *nemesis) command(d *daemon, what string, f func(context.Context) error, then func(error)) {
+	n.timeline.add(d.host.name, "operator: %s", what)
+	ctx, cancel := context.WithTimeout(context.Background(), n.patience())
+	mended := n.mended
+	n.running.Go(func() {
+		select {
+		case <-mended:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	n.running.Go(func() {
+		defer cancel()
+		err := f(ctx)
+		if d.process.dead.Load() {
+			err = errDead // whoever asked has seen the connection break
+		}
+		n.timeline.add(d.host.name, "operator: %s: %s", what, orDone(err))
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		then(err)
+	})
+}
+
+func orDone(err error) string {
+	if err == nil {
+		return "done"
+	}
+	return err.Error()
+}
+
+func (n *nemesis) anyAlive() *daemon {
+	ds := n.alive()
+	if len(ds) == 0 {
+		return nil
+	}
+	return ds[n.dice.below(len(ds))]
+}
+
+// transfer moves the lease, from any member to any member.
+func (n *nemesis) transfer() {
+	d, old := n.anyAlive(), n.serving(false)
+	if d == nil {
+		return
+	}
+	target := ""
+	if n.dice.in(2) {
+		target = n.hosts[n.dice.below(len(n.hosts))].name
+	}
+	n.command(d, "transfer "+target, func(ctx context.Context) error { return d.node.Move(ctx, target) }, func(err error) {
+		if err != nil {
+			return
+		}
+		n.totals.Transfers++
+		if old != nil && old.host.name == target { // somebody else must have held in between
+			return
+		}
+		_ = old
+	})
+}
+
+// leave takes a host out; it joins again when the round is over.
+func (n *nemesis) leave() {
+	d := n.anyAlive()
+	if d == nil || !n.mayChange() {
+		return
+	}
+	n.changeMember(d, d.host, "leave", func(ctx context.Context) error { return d.leave(ctx) })
+}
+
+// leave does what `vipd leave` does.
+func (d *daemon) leave(ctx context.Context) error {
+	s := d.node.Status()
+	if s.Leading && len(s.Members) > 1 {
+		if _, err := d.agent.Transfer(ctx, "", "leaves the cluster"); err != nil {
+			return err
+		}
+	}
+	return d.node.Leave(ctx)
+}
+
+// remove takes another host out.
+func (n *nemesis) remove() {
+	d, h := n.anyAlive(), n.hosts[n.dice.below(len(n.hosts))]
+	if d == nil || !n.mayChange() {
+		return
+	}
+	n.changeMember(d, h, "remove "+h.name, func(ctx context.Context) error { return d.node.Remove(ctx, h.name) })
+}
+
+// changeMember runs a command on d that takes h out of the cluster.
+func (n *nemesis) changeMember(d *daemon, h *host, what string, f func(context.Context) error) {
+	n.mu.Lock()
+	id := ""
+	if h.daemon != nil {
+		id = h.daemon.id
+	}
+	busy := h.changing || id == ""
+	if !busy {
+		h.changing = true
+		n.ledger.begins(id)
+	}
+	n.mu.Unlock()
+	if busy {
+		return
+	}
+	n.command(d, what, f, func(err error) {
+		h.changing = false
+		n.ledger.ends(id, out, err)
+		if err == nil {
+			n.totals.Changes++
+		}
+	})
+}
+
+// found makes the cluster.
+func (w *world) found() error {
+	first := w.await(func() *daemon { return w.daemonOf(w.hosts[0]) })
+	ctx, cancel := context.WithTimeout(context.Background(), w.patience())
+	defer cancel()
+	_, err := first.node.Init(ctx)
+	if err == nil {
+		w.mu.Lock()
+		w.ledger.ends(first.node.Status().ID, in, nil)
+		w.mu.Unlock()
+	}
+	return err
+}
+
+// await waits until there is a daemon that can be asked.
+func (w *world) await(f func() *daemon) *daemon {
+	for {
+		if d := f(); d != nil && d.ready.Load() {
+			return d
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// gather makes every host a voter that is none, and reports how many attempts
+// failed before all were.
+func (w *world) gather() error {
+	var err error
+	for end := time.Now().Add(20*w.detect + 10*time.Minute); time.Now().Before(end); time.Sleep(w.detect / 4) {
+		holder := w.serving(false)
+		if holder == nil {
+			continue
+		}
+		missing := w.notVoters(holder.node.Status())
+		if len(missing) == 0 {
+			return nil
+		}
+		for _, h := range missing {
+			if e := w.join(h, holder); e != nil {
+				err = e
+			}
+		}
+	}
+	return err
+}
+
+func (w *world) notVoters(s election.Status) []*host {
+	var missing []*host
+	for _, h := range w.hosts {
+		d := w.daemonOf(h)
+		if d == nil || !d.ready.Load() {
+			missing = append(missing, h)
+			continue
+		}
+		id, voter := d.node.Status().ID, false
+		for _, m := range s.Members {
+			voter = voter || m.ID == id && m.Voter
+		}
+		if !voter {
+			missing = append(missing, h)
+		}
+	}
+	return missing
+}
+
+// join does what `vipd join` does, and `vipd leave` where the host still thinks that
+// it belongs to a cluster and can't join.
+func (w *world) join(h *host, peer *daemon) error {
+	d := w.daemonOf(h)
+	if d == nil || !d.ready.Load() {
+		return nil
+	}
+	id := d.node.Status().ID
+	w.mu.Lock()
+	for _, o := range w.hosts { // a join may replace members of the same name
+		_ = o
+	}
+	w.ledger.begins(id)
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), w.patience())
+	defer cancel()
+	_, err := d.node.Join(ctx, peer.host.address)
+	if d.process.dead.Load() {
+		err = errDead
+	}
+	w.timeline.add(h.name, "operator: join %s: %s", peer.host.address, orDone(err))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ledger.ends(id, in, err)
+	if err == nil {
+		w.totals.Changes++
+	}
+	return err
+}

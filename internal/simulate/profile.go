@@ -1,0 +1,64 @@
+package simulate
+
+import (
+	"fmt"
+	"time"
+)
+
+// Profile says what happens in a run.
+type Profile struct {
+	Nodes  int
+	Detect time.Duration  // 0: drawn from the range that the configuration allows
+	Rounds int            // of faults, each followed by calm
+	Every  float64        // detect times between faults, on average
+	Faults float64        // detect times of faults in a round
+	Weight map[string]int // of the kinds of faults, by name
+}
+
+// Everything is the profile in which all happens.
+func Everything(nodes int) Profile {
+	return Profile{Nodes: nodes, Rounds: 4, Every: 1.5, Faults: 40, Weight: map[string]int{
+		"partition": 6, "one-way cut": 4, "bridge": 2, "flapping link": 3, "slow link": 4, "loss": 2, "connections reset": 3,
+		"process killed": 5, "power lost": 3, "stopped in good order": 2, "disk wiped": 1,
+		"process stopped": 5, "goroutines held up": 6,
+		"slow disk": 3, "failing disk": 2, "hanging disk": 1,
+		"service unwell": 3, "hook fails": 1, "hook slow": 1, "address refused": 1, "release refused": 1, "fence removed": 1, "address removed": 1,
+		"transfer": 6, "leave": 1, "remove": 1,
+	}}
+}
+
+// Totals counts what a run, or many, went through.
+type Totals struct {
+	Runs      int
+	Virtual   time.Duration
+	Detects   float64 // virtual time in units of detect
+	Faults    int
+	Openings  int // of fences that were closed
+	Transfers int // that were acknowledged
+	Changes   int // of membership, acknowledged
+	Hooks     int
+	Mended    int           // times that faults stopped and a holder was found
+	Worst     float64       // until then, in units of detect, at most
+	Slowest   time.Duration // until then, at most
+}
+
+// Add adds another run.
+func (t *Totals) Add(o Totals) {
+	t.Runs += o.Runs
+	t.Virtual += o.Virtual
+	t.Detects += o.Detects
+	t.Faults += o.Faults
+	t.Openings += o.Openings
+	t.Transfers += o.Transfers
+	t.Changes += o.Changes
+	t.Hooks += o.Hooks
+	t.Mended += o.Mended
+	t.Worst = max(t.Worst, o.Worst)
+	t.Slowest = max(t.Slowest, o.Slowest)
+}
+
+// String is one line.
+func (t Totals) String() string {
+	return fmt.Sprintf("%d runs, %.1f simulated hours, %.0f detect times, %d faults, %d openings of a fence, %d transfers, %d changes of membership, %d hooks; after faults stopped %d times a holder, within %.1f detect times",
+		t.Runs, t.Virtual.Hours(), t.Detects, t.Faults, t.Openings, t.Transfers, t.Changes, t.Hooks, t.Mended, t.Worst)
+}
