@@ -331,8 +331,9 @@ func (n *Node) diskTrouble() []string {
 
 // knows is false only on the leader, whose configuration is the newest, and only for
 // an id that does not stand in it. Others may merely not have heard of that member.
+// Members call already while raft is being built.
 func (n *Node) knows(id raft.ServerID) bool {
-	return !n.Leading() || slices.ContainsFunc(n.view.Configuration().Servers, func(s raft.Server) bool { return s.ID == id })
+	return n.view.raft.Load() == nil || !n.Leading() || slices.ContainsFunc(n.view.Configuration().Servers, func(s raft.Server) bool { return s.ID == id })
 }
 
 // handicap is how much later than the others a member stands that is not well:
