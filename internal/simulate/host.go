@@ -32,6 +32,7 @@ type host struct {
 	daemon    *daemon   // the one that lives; nil if none does
 	disturbed time.Time // it was stopped, slow or without its means until then
 	down      bool      // it shall not start
+	ids       []string  // that joins of this host were for
 	changing  bool      // an operator's change of its membership is under way
 
 	sick     atomic.Bool

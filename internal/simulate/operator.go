@@ -2,6 +2,8 @@ package simulate
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/vipd/vipd/election"
@@ -61,15 +63,17 @@ func (n *nemesis) transfer() {
 	if n.dice.in(2) {
 		target = n.hosts[n.dice.below(len(n.hosts))].name
 	}
+	n.mu.Lock()
+	before := n.totals.Openings
+	n.mu.Unlock()
 	n.command(d, "transfer "+target, func(ctx context.Context) error { return d.node.Move(ctx, target) }, func(err error) {
 		if err != nil {
 			return
 		}
 		n.totals.Transfers++
-		if old != nil && old.host.name == target { // somebody else must have held in between
-			return
+		if old != nil && n.totals.Openings == before && old.host.kernel.isOpen(old.host.clock.now()) {
+			n.fails("a transfer was acknowledged, and %s has held all the time", old.host.name)
 		}
-		_ = old
 	})
 }
 
@@ -133,12 +137,15 @@ func (w *world) found() error {
 	ctx, cancel := context.WithTimeout(context.Background(), w.patience())
 	defer cancel()
 	_, err := first.node.Init(ctx)
-	if err == nil {
-		w.mu.Lock()
-		w.ledger.ends(first.node.Status().ID, in, nil)
-		w.mu.Unlock()
+	if err != nil {
+		return err
 	}
-	return err
+	id := first.node.Status().ID
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	first.host.ids = []string{id}
+	w.ledger.ends(id, in, nil)
+	return nil
 }
 
 // await waits until there is a daemon that can be asked.
@@ -151,10 +158,10 @@ func (w *world) await(f func() *daemon) *daemon {
 	}
 }
 
-// gather makes every host a voter that is none, and reports how many attempts
-// failed before all were.
+// gather makes every host a voter that is none. It fails, with the error of the last
+// attempt, if that takes unreasonably long.
 func (w *world) gather() error {
-	var err error
+	err := errors.New("nobody has held for long enough")
 	for end := time.Now().Add(20*w.detect + 10*time.Minute); time.Now().Before(end); time.Sleep(w.detect / 4) {
 		holder := w.serving(false)
 		if holder == nil {
@@ -201,10 +208,13 @@ func (w *world) join(h *host, peer *daemon) error {
 	}
 	id := d.node.Status().ID
 	w.mu.Lock()
-	for _, o := range w.hosts { // a join may replace members of the same name
-		_ = o
+	for _, old := range h.ids { // the host takes the place of what it was before its disk was wiped
+		w.ledger.begins(old)
 	}
 	w.ledger.begins(id)
+	if !slices.Contains(h.ids, id) {
+		h.ids = append(h.ids, id)
+	}
 	w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), w.patience())
 	defer cancel()
