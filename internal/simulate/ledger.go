@@ -28,20 +28,24 @@ func newLedger() ledger {
 	return ledger{members: make(map[string]standing), history: make(map[uint64]election.Change)}
 }
 
-// begins notes that a change of a member is under way.
-func (l *ledger) begins(id string) {
-	if l.members[id] != tainted {
-		l.members[id] = unsure
+// begins notes that a change of members is under way.
+func (l *ledger) begins(ids ...string) {
+	for _, id := range ids {
+		if l.members[id] != tainted {
+			l.members[id] = unsure
+		}
 	}
 }
 
 // ends notes how it ended.
-func (l *ledger) ends(id string, now standing, err error) {
-	switch {
-	case err != nil:
-		l.members[id] = tainted
-	case l.members[id] != tainted:
-		l.members[id] = now
+func (l *ledger) ends(now standing, err error, ids ...string) {
+	for _, id := range ids {
+		switch {
+		case err != nil:
+			l.members[id] = tainted
+		case l.members[id] != tainted:
+			l.members[id] = now
+		}
 	}
 }
 

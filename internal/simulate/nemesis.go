@@ -230,6 +230,8 @@ func (n *nemesis) flap() {
 			select {
 			case <-time.After(period):
 			case <-mended:
+				n.cut(a, b, false)
+				n.cut(b, a, false)
 				return
 			}
 		}

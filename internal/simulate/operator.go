@@ -106,17 +106,15 @@ func (n *nemesis) remove() {
 	n.changeMember(d, h, "remove "+h.name, func(ctx context.Context) error { return d.node.Remove(ctx, h.name) })
 }
 
-// changeMember runs a command on d that takes h out of the cluster.
+// changeMember runs a command on d that takes h out of the cluster, whichever of the
+// ids that h has had is the member.
 func (n *nemesis) changeMember(d *daemon, h *host, what string, f func(context.Context) error) {
 	n.mu.Lock()
-	id := ""
-	if h.daemon != nil {
-		id = h.daemon.id
-	}
-	busy := h.changing || id == ""
+	ids := slices.Clone(h.ids)
+	busy := h.changing
 	if !busy {
 		h.changing = true
-		n.ledger.begins(id)
+		n.ledger.begins(ids...)
 	}
 	n.mu.Unlock()
 	if busy {
@@ -124,7 +122,7 @@ func (n *nemesis) changeMember(d *daemon, h *host, what string, f func(context.C
 	}
 	n.command(d, what, f, func(err error) {
 		h.changing = false
-		n.ledger.ends(id, out, err)
+		n.ledger.ends(out, err, ids...)
 		if err == nil {
 			n.totals.Changes++
 		}
@@ -144,7 +142,7 @@ func (w *world) found() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	first.host.ids = []string{id}
-	w.ledger.ends(id, in, nil)
+	w.ledger.ends(in, nil, id)
 	return nil
 }
 
@@ -208,10 +206,8 @@ func (w *world) join(h *host, peer *daemon) error {
 	}
 	id := d.node.Status().ID
 	w.mu.Lock()
-	for _, old := range h.ids { // the host takes the place of what it was before its disk was wiped
-		w.ledger.begins(old)
-	}
 	w.ledger.begins(id)
+	w.ledger.begins(h.ids...) // the host takes the place of what it was before its disk was wiped
 	if !slices.Contains(h.ids, id) {
 		h.ids = append(h.ids, id)
 	}
@@ -225,7 +221,7 @@ func (w *world) join(h *host, peer *daemon) error {
 	w.timeline.add(h.name, "operator: join %s: %s", peer.host.address, orDone(err))
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ledger.ends(id, in, err)
+	w.ledger.ends(in, err, id)
 	if err == nil {
 		w.totals.Changes++
 	}
