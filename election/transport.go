@@ -73,7 +73,7 @@ func (t *transport) serve() {
 func (t *transport) handle(call raft.RPC) (any, error) {
 	switch c := call.Command.(type) {
 	case *raft.AppendEntriesRequest:
-		return t.handleAppend(call, c)
+		return t.handleAppend(call, c, t.pass)
 	case *raft.RequestVoteRequest:
 		return t.handleVote(call, c)
 	case *raft.RequestPreVoteRequest:
@@ -101,7 +101,7 @@ func (t *transport) pass(call raft.RPC, command any) (any, error) {
 	}
 }
 
-func (t *transport) handleAppend(call raft.RPC, c *raft.AppendEntriesRequest) (any, error) {
+func (t *transport) handleAppend(call raft.RPC, c *raft.AppendEntriesRequest, pass func(raft.RPC, any) (any, error)) (any, error) {
 	leader := raft.ServerID(c.ID)
 	if leader == "" {
 		return nil, errors.New("refused: a leader without an id")
@@ -112,7 +112,8 @@ func (t *transport) handleAppend(call raft.RPC, c *raft.AppendEntriesRequest) (a
 		}
 		return nil, fmt.Errorf("refused: %w", err)
 	}
-	response, err := t.pass(call, c)
+	response, err := pass(call, c)
+	hesitate()
 	if a, ok := response.(*raft.AppendEntriesResponse); err == nil && ok && a.Success && a.Term == c.Term {
 		if err := t.rules.promise(c.Term, leader); err != nil {
 			return nil, fmt.Errorf("withdrawn: %w", err)
@@ -126,7 +127,12 @@ func (t *transport) handleVote(call raft.RPC, c *raft.RequestVoteRequest) (any, 
 	if !ok {
 		return &raft.RequestVoteResponse{RPCHeader: t.header(), Term: t.raft.Term()}, nil
 	}
-	response, err := t.pass(call, c)
+	asked := *c
+	if leftOut(rulePromise) { // and with it raft's own, weaker one: it refuses candidates while it knows a leader
+		asked.LeadershipTransfer = true
+	}
+	response, err := t.pass(call, &asked)
+	hesitate()
 	if v, is := response.(*raft.RequestVoteResponse); err == nil && is && v.Granted {
 		if err := t.rules.vote(c.Term, candidate, c.LeadershipTransfer); err != nil {
 			return nil, fmt.Errorf("withdrawn: %w", err)
@@ -184,7 +190,10 @@ func (t *transport) handleTakeOver(call raft.RPC, c *raft.TimeoutNowRequest) (an
 		return nil, errors.New("refused: take-over call without a term")
 	}
 	term, leader := binary.BigEndian.Uint64(c.ID), c.ID[stampSize:]
-	if term != t.raft.Term() && !leftOut(ruleTakeOver) {
+	if leftOut(ruleTakeOver) {
+		term = t.raft.Term()
+	}
+	if term != t.raft.Term() {
 		return nil, fmt.Errorf("refused: take-over call of term %d", term)
 	}
 	if err := t.rules.obey(term, raft.ServerID(leader)); err != nil {
@@ -309,7 +318,20 @@ func (t *transport) Consumer() <-chan raft.RPC { return t.calls }
 
 // SetHeartbeatHandler does nothing: raft's shortcut for heartbeats would
 // acknowledge beside its main loop, out of order with votes.
-func (t *transport) SetHeartbeatHandler(func(raft.RPC)) {}
+func (t *transport) SetHeartbeatHandler(shortcut func(raft.RPC)) {
+	if !leftOut(ruleSerial) {
+		return
+	}
+	t.wire.SetHeartbeatHandler(func(call raft.RPC) {
+		c, _ := call.Command.(*raft.AppendEntriesRequest)
+		call.Respond(t.handleAppend(call, c, func(call raft.RPC, _ any) (any, error) {
+			answer := make(chan raft.RPCResponse, 1)
+			shortcut(raft.RPC{Command: c, Reader: call.Reader, RespChan: answer})
+			a := <-answer
+			return a.Response, a.Error
+		}))
+	})
+}
 
 // AppendEntriesPipeline declines, so that every acknowledgement passes through
 // AppendEntries.
@@ -326,7 +348,10 @@ func (t *transport) EncodePeer(id raft.ServerID, addr raft.ServerAddress) []byte
 }
 
 // DecodePeer is the inverse of EncodePeer.
-func (t *transport) DecodePeer(b []byte) raft.ServerAddress { return t.wire.DecodePeer(b) }
+func (t *transport) DecodePeer(b []byte) raft.ServerAddress {
+	hesitate() // raft asks for it between its look at a call's term and its answer
+	return t.wire.DecodePeer(b)
+}
 
 // Close ends the pump and closes the wire; waiting calls fail. It may be called
 // more than once.

@@ -188,6 +188,18 @@ func (f *flow) send(n *network, s segment) (unread bool) {
 	return false
 }
 
+// hold keeps what is on its way until it is sent again: the link was cut before it
+// arrived.
+func (f *flow) hold() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.segments {
+		if f.segments[i].at.After(time.Now()) {
+			f.segments[i].at = time.Time{}
+		}
+	}
+}
+
 // sendAgain sends what has not left, since the link is no longer cut.
 func (f *flow) sendAgain(delay time.Duration) {
 	f.mu.Lock()

@@ -63,7 +63,7 @@ func newNemesis(w *world, seed uint64) *nemesis {
 // round lets faults happen for a while and then mends all.
 func (n *nemesis) round() {
 	n.mended, n.changed = make(chan struct{}), 0
-	for end := time.Now().Add(n.times(n.profile.Faults)); time.Now().Before(end); {
+	for end := time.Now().Add(n.times(n.profile.Faults)); time.Now().Before(end) && !n.failed(); {
 		time.Sleep(n.times(-n.profile.Every * math.Log(1-n.dice.unit())))
 		kind := n.kinds[n.dice.below(len(n.kinds))]
 		n.mu.Lock()
@@ -91,11 +91,9 @@ func (n *nemesis) mend() {
 			h.daemon.process.resume()
 		}
 		n.mu.Unlock()
-		for _, other := range n.hosts {
-			n.network.change(h.address, other.address, func(l *link) { *l = link{delay: 100 * time.Microsecond, jitter: 100 * time.Microsecond} })
-		}
 		h.boot()
 	}
+	n.network.mend()
 }
 
 func (n *nemesis) times(x float64) time.Duration { return time.Duration(x * float64(n.detect)) }
@@ -249,7 +247,7 @@ func (n *nemesis) slowLink() {
 	n.timeline.add("nemesis", "%s → %s takes %s + %s for %s", a.name, b.name, delay, jitter, d)
 	n.network.change(a.address, b.address, func(l *link) { l.delay, l.jitter = delay, jitter })
 	n.later(d, func() {
-		n.network.change(a.address, b.address, func(l *link) { l.delay, l.jitter = 100*time.Microsecond, 100*time.Microsecond })
+		n.network.change(a.address, b.address, func(l *link) { l.delay, l.jitter = n.network.near.delay, n.network.near.jitter })
 	})
 }
 

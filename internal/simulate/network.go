@@ -2,7 +2,9 @@ package simulate
 
 import (
 	"context"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -15,7 +17,7 @@ import (
 // arrive behind what it, or its next life, sent over a newer one.
 type network struct {
 	chance *chance
-	began  time.Time
+	near   link // a good link
 
 	mu        sync.Mutex
 	links     map[[2]string]*link // by sender and receiver
@@ -38,9 +40,9 @@ const (
 	backlog        = 64
 )
 
-func newNetwork(c *chance, began time.Time) *network {
+func newNetwork(c *chance, near link) *network {
 	return &network{
-		chance: c, began: began, links: make(map[[2]string]*link), listeners: make(map[string]*listener),
+		chance: c, near: near, links: make(map[[2]string]*link), listeners: make(map[string]*listener),
 		dark: make(map[string]bool), flows: make(map[*flow]struct{}),
 	}
 }
@@ -49,7 +51,7 @@ func newNetwork(c *chance, began time.Time) *network {
 func (n *network) link(from, to string) *link {
 	l := n.links[[2]string{from, to}]
 	if l == nil {
-		l = &link{delay: 100 * time.Microsecond, jitter: 100 * time.Microsecond}
+		l = new(n.near)
 		n.links[[2]string{from, to}] = l
 	}
 	return l
@@ -62,12 +64,27 @@ func (n *network) change(from, to string, f func(*link)) {
 	l := n.link(from, to)
 	was := l.cut
 	f(l)
-	if was && !l.cut {
-		for fl := range n.flows {
-			if fl.from == from && fl.to == to {
-				fl.sendAgain(n.chance.upTo(retransmission) + l.delay)
-			}
+	if was == l.cut {
+		return
+	}
+	for fl := range n.flows {
+		switch {
+		case fl.from != from || fl.to != to:
+		case l.cut && n.chance.in(2):
+			fl.hold()
+		case !l.cut:
+			fl.sendAgain(n.chance.upTo(retransmission) + l.delay)
 		}
+	}
+}
+
+// mend makes all links good.
+func (n *network) mend() {
+	n.mu.Lock()
+	ends := slices.Collect(maps.Keys(n.links))
+	n.mu.Unlock()
+	for _, e := range ends {
+		n.change(e[0], e[1], func(l *link) { *l = n.near })
 	}
 }
 

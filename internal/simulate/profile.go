@@ -7,12 +7,14 @@ import (
 
 // Profile says what happens in a run.
 type Profile struct {
-	Nodes  int
-	Detect time.Duration  // 0: drawn from the range that the configuration allows
-	Rounds int            // of faults, each followed by calm
-	Every  float64        // detect times between faults, on average
-	Faults float64        // detect times of faults in a round
-	Weight map[string]int // of the kinds of faults, by name
+	Nodes    int
+	Detect   time.Duration  // 0: drawn from the range that the configuration allows
+	Rounds   int            // of faults, each followed by calm
+	Every    float64        // detect times between faults, on average
+	Faults   float64        // detect times of faults in a round
+	Far      float64        // how long a segment takes on a good link, in detect times, at most; 0: 0.2 ms
+	Hesitate int            // one of so many calls is held up between two steps of the rules; 0: none; see hesitate
+	Weight   map[string]int // of the kinds of faults, by name
 }
 
 // Everything is the profile in which all happens.

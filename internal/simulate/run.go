@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,8 @@ const (
 func Run(t *testing.T, seed uint64, p Profile) (r Result) {
 	synctest.Test(t, func(*testing.T) {
 		w := newWorld(seed, p)
+		hesitating.Store(w)
+		defer hesitating.Store(nil)
 		w.timeline.add("run", "seed %d, %d hosts, detect %s", seed, p.Nodes, w.detect)
 		w.play(newNemesis(w, seed))
 		w.stop()
@@ -37,6 +40,19 @@ func Run(t *testing.T, seed uint64, p Profile) (r Result) {
 		time.Sleep(3*w.detect + time.Minute) // whatever waited for an answer gives up
 	})
 	return r
+}
+
+// hesitating is the run that goes on now, for hesitate.
+var hesitating atomic.Pointer[world]
+
+// hesitate holds a goroutine up between two steps of the rules, now and then. Only
+// builds with the tag mutants call it.
+func hesitate() {
+	w := hesitating.Load()
+	if w == nil || w.profile.Hesitate == 0 || !w.chance.in(w.profile.Hesitate) {
+		return
+	}
+	time.Sleep(w.chance.upTo(w.detect / 2))
 }
 
 // play founds a cluster and runs the rounds, until an invariant does not hold.
@@ -57,6 +73,9 @@ func (w *world) play(n *nemesis) {
 	w.running.Go(func() { w.watch(done) })
 	for range w.profile.Rounds {
 		n.round()
+		if w.failed() {
+			return
+		}
 		w.calm()
 		if w.failed() {
 			return

@@ -39,7 +39,11 @@ func newWorld(seed uint64, p Profile) *world {
 	if w.detect == 0 {
 		w.detect = w.chance.between(50*time.Millisecond, time.Minute).Round(time.Millisecond)
 	}
-	w.network = newNetwork(w.chance, w.began)
+	near := link{delay: 100 * time.Microsecond, jitter: 100 * time.Microsecond}
+	if p.Far > 0 {
+		near = link{jitter: time.Duration(p.Far * float64(w.detect))}
+	}
+	w.network = newNetwork(w.chance, near)
 	for i := range p.Nodes {
 		w.hosts = append(w.hosts, newHost(w, i))
 	}
