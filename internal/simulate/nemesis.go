@@ -26,6 +26,7 @@ var faults = map[string]func(*nemesis){
 	"one-way cut":           (*nemesis).oneWay,
 	"bridge":                (*nemesis).bridge,
 	"flapping link":         (*nemesis).flap,
+	"shifting majority":     (*nemesis).shift,
 	"slow link":             (*nemesis).slowLink,
 	"loss":                  (*nemesis).lossy,
 	"connections reset":     (*nemesis).resetConnections,
@@ -217,7 +218,7 @@ func (n *nemesis) bridge() {
 func (n *nemesis) flap() {
 	a := n.host()
 	b := n.others(a)[0]
-	period := n.dice.between(n.times(0.05), n.times(0.8))
+	period := n.dice.between(n.times(0.05), n.times(2))
 	count := 2 + n.dice.below(12)
 	n.timeline.add("nemesis", "link between %s and %s flaps %d times, %s each", a.name, b.name, count, period)
 	mended := n.mended
@@ -231,6 +232,52 @@ func (n *nemesis) flap() {
 				n.cut(a, b, false)
 				n.cut(b, a, false)
 				return
+			}
+		}
+	})
+}
+
+// shift leaves the holder in contact with a bare majority, and exchanges its members
+// one by one.
+func (n *nemesis) shift() {
+	a := n.host()
+	others := n.others(a)
+	near, far := others[:len(others)/2], others[len(others)/2:]
+	both := func(h *host, cut bool) {
+		n.cut(a, h, cut)
+		n.cut(h, a, cut)
+	}
+	n.timeline.add("nemesis", "only %s hear %s, then others one by one", names(near), a.name)
+	for _, h := range far {
+		both(h, true)
+	}
+	steps := 2 + n.dice.below(6)
+	mended := n.mended
+	n.running.Go(func() {
+		defer func() {
+			for _, h := range others {
+				both(h, false)
+			}
+		}()
+		wait := func(d time.Duration) bool {
+			select {
+			case <-time.After(d):
+				return true
+			case <-mended:
+				return false
+			}
+		}
+		for range steps {
+			i, j, cut := n.chance.below(len(near)), n.chance.below(len(far)), n.chance.in(2)
+			near[i], far[j] = far[j], near[i]
+			for _, h := range []*host{far[j], near[i]} {
+				if !cut {
+					h = map[*host]*host{far[j]: near[i], near[i]: far[j]}[h]
+				}
+				if !wait(n.chance.upTo(n.times(1.2))) {
+					return
+				}
+				both(h, slices.Contains(far, h))
 			}
 		}
 	})

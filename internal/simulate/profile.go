@@ -20,7 +20,7 @@ type Profile struct {
 // Everything is the profile in which all happens.
 func Everything(nodes int) Profile {
 	return Profile{Nodes: nodes, Rounds: 4, Every: 1.5, Faults: 40, Weight: map[string]int{
-		"partition": 6, "one-way cut": 4, "bridge": 2, "flapping link": 3, "slow link": 4, "loss": 2, "connections reset": 3,
+		"partition": 6, "one-way cut": 4, "bridge": 2, "flapping link": 3, "shifting majority": 3, "slow link": 4, "loss": 2, "connections reset": 3,
 		"process killed": 5, "power lost": 3, "stopped in good order": 2, "disk wiped": 1,
 		"process stopped": 5, "goroutines held up": 6,
 		"slow disk": 3, "failing disk": 2, "hanging disk": 1,

@@ -52,7 +52,7 @@ func hesitate() {
 	if w == nil || w.profile.Hesitate == 0 || !w.chance.in(w.profile.Hesitate) {
 		return
 	}
-	time.Sleep(w.chance.upTo(w.detect / 2))
+	time.Sleep(w.chance.upTo(w.detect))
 }
 
 // play founds a cluster and runs the rounds, until an invariant does not hold.
