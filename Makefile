@@ -21,7 +21,7 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 # A recipe stops at its first failing command, also in the middle of a loop.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build install package demo test bench chaos model check deps clean
+.PHONY: help build install package demo test simulate mutants bench chaos model check deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,16 @@ demo: root deps build ## as root: three hosts, a load balancer and Apache in nam
 
 test: root deps ## as root: all tests, with real packets in namespaces
 	$(GO) test -p 1 -race -shuffle=on -count=1 -timeout 20m ./...
+
+# Without HOURS a few minutes' worth. SEED is where to begin: `make simulate SEED=17 SEEDS=1` runs one.
+HOURS ?= $(if $(SEEDS),0,100)
+SEED  ?= 1
+SEEDS ?=
+simulate: ## HOURS=… SEED=…: clusters on virtual time under random faults, as long as you like
+	$(GO) test ./internal/simulate -count=1 -timeout 0 -run '^TestSimulate$$' -v -args -hours $(HOURS) -seed $(SEED) $(if $(SEEDS),-seeds $(SEEDS))
+
+mutants: ## the simulator must miss each rule of the protocol that is left out
+	$(GO) test -tags mutants ./internal/simulate -count=1 -timeout 60m -run '^(TestMutants|TestTheSameProfiles.*)$$' -v
 
 bench: root deps build ## as root: how long nobody answers, beside keepalived
 	$(GO) run ./internal/bench -vipd $(CURDIR)/bin/vipd

@@ -104,7 +104,7 @@ func (f *flow) rouse() {
 func (f *flow) read(b []byte) (int, error) {
 	for {
 		f.mu.Lock()
-		n, err, until := f.take(b)
+		n, until, err := f.take(b)
 		f.mu.Unlock()
 		if n > 0 || err != nil {
 			return n, err
@@ -123,15 +123,15 @@ func (f *flow) read(b []byte) (int, error) {
 }
 
 // take returns what has arrived, or until when to wait; zero: until it is roused.
-func (f *flow) take(b []byte) (n int, err error, until time.Time) {
+func (f *flow) take(b []byte) (n int, until time.Time, err error) {
 	now := time.Now()
 	switch {
 	case f.closed:
-		return 0, net.ErrClosed, until
+		return 0, until, net.ErrClosed
 	case !f.deadline.IsZero() && !now.Before(f.deadline):
-		return 0, os.ErrDeadlineExceeded, until
+		return 0, until, os.ErrDeadlineExceeded
 	case f.isReset:
-		return 0, syscall.ECONNRESET, until
+		return 0, until, syscall.ECONNRESET
 	}
 	if len(f.segments) > 0 {
 		s := &f.segments[0]
@@ -140,19 +140,19 @@ func (f *flow) take(b []byte) (n int, err error, until time.Time) {
 		case s.at.After(now):
 			until = s.at
 		case s.fin:
-			return 0, io.EOF, until
+			return 0, until, io.EOF
 		default:
 			n = copy(b, s.bytes)
 			if s.bytes = s.bytes[n:]; len(s.bytes) == 0 {
 				f.segments = f.segments[1:]
 			}
-			return n, nil, until
+			return n, until, nil
 		}
 	}
 	if until.IsZero() || !f.deadline.IsZero() && f.deadline.Before(until) {
 		until = f.deadline
 	}
-	return 0, nil, until
+	return 0, until, nil
 }
 
 // write sends b and reports whether nobody reads it any more. The caller has the

@@ -3,6 +3,8 @@
 package simulate
 
 import (
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,5 +59,29 @@ func TestTheSameProfilesFindNothingInTheWholeProtocol(t *testing.T) {
 			}
 			t.Log(all)
 		})
+	}
+}
+
+// hesitate holds a goroutine up between two steps of the rules, now and then; often
+// where raft acknowledges heartbeats beside its main loop, which only a mutant lets it
+// do.
+func hesitate() {
+	w := hesitating.Load()
+	if w == nil || w.profile.Hesitate == 0 {
+		return
+	}
+	if oneIn := w.profile.Hesitate; w.chance.in(oneIn) || onShortcut() && w.chance.in(2) {
+		time.Sleep(w.chance.upTo(w.detect))
+	}
+}
+
+func onShortcut() bool {
+	var callers [12]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
+	for {
+		frame, more := frames.Next()
+		if strings.HasSuffix(frame.Function, ".processHeartbeat") || !more {
+			return more
+		}
 	}
 }

@@ -4,6 +4,12 @@ import "time"
 
 // Narrow are the profiles that look for what each rule of the protocol prevents, by
 // the rules' names in package election: the faults that matter for it, often.
+//
+// One rule is not among them: "configuration of the term". Without it no run has ever
+// opened two fences, and it seems that none can. A configuration that differs comes
+// from a leader that waited T after it was elected, so a majority's acknowledgements
+// in the old term have run out; and with fewer than a majority raft's own leader
+// steps down within L. The rule makes the proof independent of both.
 var Narrow = map[string]Profile{
 	"send time": narrow(Profile{Far: 0.3, Weight: map[string]int{"slow link": 6, "partition": 3, "one-way cut": 3}}),
 	"promise": narrow(Profile{Far: 0.25, Weight: map[string]int{
@@ -15,8 +21,6 @@ var Narrow = map[string]Profile{
 	"abdication": narrow(Profile{Far: 0.1, Weight: map[string]int{"transfer": 8, "slow link": 6, "one-way cut": 2}}),
 	"take-over call": narrow(Profile{Detect: 100 * time.Millisecond, Far: 0.1, Every: 1.5, Weight: map[string]int{
 		"transfer": 8, "loss": 8, "flapping link": 2, "one-way cut": 2, "process killed": 1}}),
-	"configuration of the term": narrow(Profile{Nodes: 5, Far: 0.25, Weight: map[string]int{
-		"leave": 4, "remove": 4, "partition": 3, "slow link": 3, "one-way cut": 3, "goroutines held up": 3}}),
 }
 
 // narrow fills in what most of these profiles have in common.

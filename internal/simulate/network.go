@@ -88,12 +88,6 @@ func (n *network) mend() {
 	}
 }
 
-func (n *network) isCut(from, to string) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.link(from, to).cut
-}
-
 // latency returns how long a segment takes; false if the link is cut. The caller
 // has n.mu.
 func (n *network) latency(from, to string) (time.Duration, bool) {

@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -56,30 +55,6 @@ func forgiveLeak() {
 
 // hesitating is the run that goes on now, for hesitate.
 var hesitating atomic.Pointer[world]
-
-// hesitate holds a goroutine up between two steps of the rules, now and then; often
-// where raft acknowledges heartbeats beside its main loop. Only builds with the tag
-// mutants call it, and only a mutant lets raft do that.
-func hesitate() {
-	w := hesitating.Load()
-	if w == nil || w.profile.Hesitate == 0 {
-		return
-	}
-	if oneIn := w.profile.Hesitate; w.chance.in(oneIn) || onShortcut() && w.chance.in(2) {
-		time.Sleep(w.chance.upTo(w.detect))
-	}
-}
-
-func onShortcut() bool {
-	var callers [12]uintptr
-	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
-	for {
-		frame, more := frames.Next()
-		if strings.HasSuffix(frame.Function, ".processHeartbeat") || !more {
-			return more
-		}
-	}
-}
 
 // play founds a cluster and runs the rounds, until an invariant does not hold.
 func (w *world) play(n *nemesis) {

@@ -20,7 +20,7 @@ import (
 
 var (
 	firstSeed = flag.Uint64("seed", 1, "the first seed")
-	seeds     = flag.Uint64("seeds", 40, "how many seeds, unless -hours is given")
+	seeds     = flag.Uint64("seeds", 16, "how many seeds, unless -hours is given")
 	hours     = flag.Float64("hours", 0, "simulated hours")
 	detect    = flag.Duration("detect", 0, "the detect time; 0: another for each seed")
 	rule      = flag.String("rule", "", "the profile that looks for what this rule prevents, instead of everything")
