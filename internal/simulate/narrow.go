@@ -13,14 +13,17 @@ import "time"
 var Narrow = map[string]Profile{
 	"send time": narrow(Profile{Far: 0.3, Weight: map[string]int{"slow link": 6, "partition": 3, "one-way cut": 3}}),
 	"promise": narrow(Profile{Far: 0.25, Weight: map[string]int{
-		"partition": 3, "flapping link": 4, "slow link": 4, "bridge": 2, "one-way cut": 3, "loss": 2}}),
+		"partition": 3, "flapping link": 4, "slow link": 4, "bridge": 2, "one-way cut": 3, "loss": 2,
+	}}),
 	"own lease is a promise": narrow(Profile{Far: 0.02, Weight: map[string]int{
-		"shifting majority": 4, "flapping link": 4, "partition": 2, "one-way cut": 2, "failing disk": 6, "service unwell": 6}}),
+		"shifting majority": 4, "flapping link": 4, "partition": 2, "one-way cut": 2, "failing disk": 6, "service unwell": 6,
+	}}),
 	"serial":     narrow(Profile{Nodes: 5, Far: 0.02, Hesitate: 4, Every: 2, Weight: map[string]int{"shifting majority": 6, "partition": 1, "bridge": 1}}),
 	"quarantine": narrow(Profile{Weight: map[string]int{"partition": 3, "one-way cut": 3, "bridge": 2, "process killed": 8}}),
 	"abdication": narrow(Profile{Far: 0.1, Weight: map[string]int{"transfer": 8, "slow link": 6, "one-way cut": 2}}),
 	"take-over call": narrow(Profile{Detect: 100 * time.Millisecond, Far: 0.1, Every: 1.5, Weight: map[string]int{
-		"transfer": 8, "loss": 8, "flapping link": 2, "one-way cut": 2, "process killed": 1}}),
+		"transfer": 8, "loss": 8, "flapping link": 2, "one-way cut": 2, "process killed": 1,
+	}}),
 }
 
 // narrow fills in what most of these profiles have in common.

@@ -1,0 +1,190 @@
+package simulate
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/vipd/vipd/election"
+	"github.com/vipd/vipd/hooks"
+)
+
+// The invariants would all hold if nobody looked.
+func TestEachInvariantIsSeenToBeBroken(t *testing.T) {
+	tests := map[string]struct {
+		wrong func(w *world, a, b *daemon)
+		want  string
+	}{
+		"two fences": {func(_ *world, a, b *daemon) {
+			open(a, time.Second)
+			open(b, time.Second)
+		}, "two fences are open"},
+		"address without lease": {func(_ *world, a, _ *daemon) {
+			time.Sleep(time.Minute)
+			_ = calls{a.host, a.process}.Bind(time.Second)
+		}, "binds the address, and its fence"},
+		"address stays": {func(w *world, a, _ *daemon) {
+			open(a, time.Second)
+			_ = calls{a.host, a.process}.Bind(time.Hour)
+			time.Sleep(time.Minute)
+			w.inspect()
+		}, "still has the address"},
+		"MASTER without lease": {func(w *world, a, _ *daemon) {
+			time.Sleep(time.Minute)
+			w.hookBegins(a, hooks.Event{State: "MASTER"})
+		}, "notify MASTER, and the fence"},
+		"hooks overlap": {func(w *world, a, _ *daemon) {
+			w.hookBegins(a, hooks.Event{State: "BACKUP"})
+			w.hookBegins(a, hooks.Event{State: "FAULT"})
+		}, "begins while BACKUP runs"},
+		"hook twice": {func(w *world, a, _ *daemon) {
+			w.hookBegins(a, hooks.Event{State: "BACKUP"})
+			w.hookEnds(a, hooks.Event{State: "BACKUP"}, nil)
+			w.hookBegins(a, hooks.Event{State: "BACKUP", Previous: "BACKUP"})
+		}, "comes twice"},
+		"history changes": {func(w *world, a, _ *daemon) {
+			w.saw(a, election.Status{History: []election.Change{{Term: 3, To: "vm1"}}})
+			w.saw(a, election.Status{History: []election.Change{{Term: 3, To: "vm2"}}})
+		}, "its history says of term 3"},
+		"a join is lost": {func(w *world, a, _ *daemon) {
+			w.ledger.ends(in, nil, "x")
+			open(a, time.Second)
+			w.saw(a, election.Status{Lease: election.Lease{Held: true}})
+		}, "x, whose join was acknowledged, is no voter"},
+		"a removal is lost": {func(w *world, a, _ *daemon) {
+			w.ledger.ends(out, nil, "x")
+			open(a, time.Second)
+			w.saw(a, election.Status{Lease: election.Lease{Held: true}, Members: []election.MemberStatus{{Member: election.Member{ID: "x"}}}})
+		}, "x, whose leave or removal was acknowledged, is still a member"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(1, Profile{Nodes: 2, Detect: time.Second})
+				test.wrong(w, w.hosts[0].spawn(), w.hosts[1].spawn())
+				if broken := strings.Join(w.broken, "; "); !strings.Contains(broken, test.want) {
+					t.Errorf("got %q, want %q", broken, test.want)
+				}
+			})
+		})
+	}
+}
+
+func open(d *daemon, length time.Duration) {
+	calls{d.host, d.process}.SetDeadline(int64(d.host.clock.now().Add(length)))
+}
+
+func TestWhatADeadProcessDoesHasNoEffect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1, Profile{Nodes: 1, Detect: time.Second})
+		d := w.hosts[0].spawn()
+		d.kill("is killed", false)
+		open(d, time.Second)
+		if err := d.handle.SetUint64([]byte("n"), 1); err != nil {
+			t.Error(err)
+		}
+		next := w.hosts[0].spawn()
+		if _, err := next.handle.GetUint64([]byte("n")); err == nil {
+			t.Error("it has written to the disk")
+		}
+		if w.hosts[0].kernel.isOpen(w.hosts[0].clock.now()) {
+			t.Error("it has opened the fence")
+		}
+	})
+}
+
+func TestAWriteThatACrashCutsOffIsDoneOrNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seen, dice := make(map[bool]bool), newChance(1, 1)
+		for range 50 {
+			disk := &disk{chance: dice, data: newData()}
+			p := &process{chance: disk.chance}
+			h := disk.open(p)
+			disk.set(diskFaults{hang: make(chan struct{})})
+			go func() { _ = h.StoreLog(&raft.Log{Index: 1}) }()
+			time.Sleep(time.Second)
+			p.dead.Store(true)
+			h.crash()
+			last, _ := disk.open(p).LastIndex()
+			seen[last == 1] = true
+			disk.set(diskFaults{})
+			time.Sleep(time.Second)
+			if after, _ := disk.open(p).LastIndex(); after != last {
+				t.Error("a dead process has written")
+			}
+		}
+		if len(seen) != 2 {
+			t.Errorf("always the same: %v", seen)
+		}
+	})
+}
+
+func TestWhatWasWrittenIntoACutLinkArrivesAfterItIsMended(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1, Profile{Nodes: 2, Detect: time.Second})
+		a, b := w.hosts[0].spawn().process, w.hosts[1].spawn().process
+		from, to := w.hosts[0].address, w.hosts[1].address
+		l := w.network.listen(to, b)
+		pair := func() (io.WriteCloser, io.Reader) {
+			here, err := w.network.dial(t.Context(), a, from, to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			there, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return here, there
+		}
+		oldHere, oldThere := pair()
+		newHere, newThere := pair()
+		w.network.change(from, to, func(l *link) { l.cut = true })
+		_, _ = oldHere.Write([]byte("old"))
+		_ = oldHere.Close()
+		time.Sleep(time.Minute)
+		w.network.mend()
+		_, _ = newHere.Write([]byte("new"))
+		buffer := make([]byte, 3)
+		if _, err := io.ReadFull(newThere, buffer); err != nil || string(buffer) != "new" {
+			t.Errorf("got %q, %v", buffer, err)
+		}
+		if got, err := io.ReadAll(oldThere); err != nil || string(got) != "old" {
+			t.Errorf("got %q, %v", got, err)
+		}
+	})
+}
+
+func TestAStoppedProcessDoesNothingUntilItIsContinued(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1, Profile{Nodes: 1, Detect: time.Second})
+		d := w.hosts[0].spawn()
+		d.process.stop()
+		go open(d, time.Hour)
+		time.Sleep(time.Minute)
+		if w.hosts[0].kernel.deadline != 0 {
+			t.Error("it has opened the fence")
+		}
+		d.process.resume()
+		time.Sleep(time.Second)
+		if w.hosts[0].kernel.deadline == 0 {
+			t.Error("it does not go on")
+		}
+	})
+}
+
+func TestARefusedConnectionIsNoTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1, Profile{Nodes: 2, Detect: time.Second})
+		d := w.hosts[0].spawn()
+		_, err := w.network.dial(t.Context(), d.process, w.hosts[0].address, w.hosts[1].address)
+		var timeout interface{ Timeout() bool }
+		if err == nil || errors.As(err, &timeout) && timeout.Timeout() {
+			t.Errorf("got %v", err)
+		}
+	})
+}
