@@ -12,14 +12,17 @@ type Profile struct {
 	Rounds   int            // of faults, each followed by calm
 	Every    float64        // detect times between faults, on average
 	Faults   float64        // detect times of faults in a round
-	Far      float64        // how long a segment takes on a good link, in detect times, at most; 0: 0.2 ms
+	Far      float64        // how long a segment takes on a good link at most, in detect times; 0: 0.2 ms; see farthest
 	Hesitate int            // one of so many calls is held up between two steps of the rules; 0: none; see hesitate
 	Weight   map[string]int // of the kinds of faults, by name
 }
 
-// Everything is the profile in which all happens.
-func Everything(nodes int) Profile {
-	return Profile{Nodes: nodes, Rounds: 4, Every: 1.5, Faults: 40, Weight: map[string]int{
+// Everything returns the profile of a seed in which all happens, to three hosts or
+// five, near to each other or far apart, rarely or often.
+func Everything(seed uint64) Profile {
+	c := newChance(seed, 3)
+	far := max(0, 0.4*c.unit()-0.2)
+	return Profile{Nodes: 3 + 2*c.below(2), Rounds: 4, Every: 0.5 + 3*c.unit(), Faults: 40, Far: far, Weight: map[string]int{
 		"partition": 6, "one-way cut": 4, "bridge": 2, "flapping link": 3, "shifting majority": 3, "slow link": 4, "loss": 2, "connections reset": 3,
 		"process killed": 5, "power lost": 3, "stopped in good order": 2, "disk wiped": 1,
 		"process stopped": 5, "goroutines held up": 6,

@@ -32,6 +32,9 @@ type world struct {
 	totals  Totals
 }
 
+// farthest is a network on which commands still work: they wait some seconds.
+const farthest = 500 * time.Millisecond
+
 func newWorld(seed uint64, p Profile) *world {
 	w := &world{profile: p, began: time.Now(), chance: newChance(seed, 1), ledger: newLedger()}
 	w.timeline = &timeline{began: w.began}
@@ -41,7 +44,7 @@ func newWorld(seed uint64, p Profile) *world {
 	}
 	near := link{delay: 100 * time.Microsecond, jitter: 100 * time.Microsecond}
 	if p.Far > 0 {
-		near = link{jitter: time.Duration(p.Far * float64(w.detect))}
+		near = link{jitter: min(time.Duration(p.Far*float64(w.detect)), farthest)}
 	}
 	w.network = newNetwork(w.chance, near)
 	for i := range p.Nodes {
