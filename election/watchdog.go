@@ -3,7 +3,6 @@ package election
 import (
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -27,7 +26,7 @@ type watchdog struct {
 	limit time.Duration       // of one write, see [hangLimit]
 	tell  func(diskCondition) // told of each change, in order; must not block
 
-	mu    sync.Mutex
+	mu    mutex
 	begun []*time.Time // of the writes under way, the oldest first
 	ended time.Time    // when the last late write came back
 	took  time.Duration
