@@ -12,7 +12,7 @@ import (
 )
 
 // enough is how many seeds are looked through for each rule.
-const enough = 1000
+const enough = 2000
 
 // TestMutants leaves out one rule at a time. Each must be found missing: a rule that
 // is not missed is not needed, or not tested.
