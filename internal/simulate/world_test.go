@@ -163,15 +163,20 @@ func TestAStoppedProcessDoesNothingUntilItIsContinued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1, Profile{Nodes: 1, Detect: time.Second})
 		d := w.hosts[0].spawn()
+		deadline := func() election.Instant {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.hosts[0].kernel.deadline
+		}
 		d.process.stop()
 		go open(d, time.Hour)
 		time.Sleep(time.Minute)
-		if w.hosts[0].kernel.deadline != 0 {
+		if deadline() != 0 {
 			t.Error("it has opened the fence")
 		}
 		d.process.resume()
 		time.Sleep(time.Second)
-		if w.hosts[0].kernel.deadline == 0 {
+		if deadline() == 0 {
 			t.Error("it does not go on")
 		}
 	})
