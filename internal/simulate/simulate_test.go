@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
@@ -60,6 +61,7 @@ func TestSimulate(t *testing.T) {
 
 // runSeeds runs every child-th seed from the first on and reports to stdout.
 func runSeeds(t *testing.T) {
+	debug.SetTraceback("all") // of a panic
 	out := json.NewEncoder(os.Stdout)
 	for i := uint64(0); *hours > 0 || i < *seeds; i += *child {
 		seed := *firstSeed + i
@@ -82,9 +84,16 @@ func profile(seed uint64) Profile {
 	return p
 }
 
+// standstill is how long, in real time, no seed takes.
+const standstill = 5 * time.Minute
+
 // runSeed runs one seed with all sources of random numbers set to it that can be:
 // raft takes its from math/rand, members their ids from crypto/rand.
 func runSeed(t *testing.T, seed uint64, p Profile) Result {
+	still := time.AfterFunc(standstill, func() {
+		panic(fmt.Sprintf("seed %d stands still: somebody holds a sync.Mutex while virtual time should pass, see package simulate", seed))
+	})
+	defer still.Stop()
 	t.Setenv("GODEBUG", "randseednop=0")
 	rand.Seed(int64(seed)) //nolint:staticcheck // the source that raft uses has no other
 	cryptotest.SetGlobalRandom(t, seed)
