@@ -13,7 +13,9 @@ import (
 // nemesis draws the faults of a run from its seed, and mends them.
 type nemesis struct {
 	*world
-	dice    *chance // of the schedule only
+	seed    uint64
+	begun   uint64
+	dice    *chance // of one fault: what one draws does not depend on those before
 	mended  chan struct{}
 	kinds   []string // each as often as its weight
 	changed int      // changes of membership in this round
@@ -52,7 +54,7 @@ var faults = map[string]func(*nemesis){
 }
 
 func newNemesis(w *world, seed uint64) *nemesis {
-	n := &nemesis{world: w, dice: newChance(seed, 2)}
+	n := &nemesis{world: w, seed: seed}
 	for _, kind := range slices.Sorted(maps.Keys(w.profile.Weight)) {
 		for range w.profile.Weight[kind] {
 			n.kinds = append(n.kinds, kind)
@@ -65,6 +67,8 @@ func newNemesis(w *world, seed uint64) *nemesis {
 func (n *nemesis) round() {
 	n.mended, n.changed = make(chan struct{}), 0
 	for end := time.Now().Add(n.times(n.profile.Faults)); time.Now().Before(end) && !n.failed(); {
+		n.dice = newChance(n.seed, 1000+n.begun)
+		n.begun++
 		time.Sleep(n.times(-n.profile.Every * math.Log(1-n.dice.unit())))
 		kind := n.kinds[n.dice.below(len(n.kinds))]
 		n.mu.Lock()
