@@ -16,9 +16,9 @@
 // Timers of a daemon run at the true rate; the clock that the rules and the fence
 // read runs at the host's own.
 //
-// What a seed replays: the faults, when they begin and how long they last; the delays
-// of the network as far as segments are sent in the same order; raft's random
-// timeouts and the members' ids. Which ready goroutine goes first, or which ready case
+// What a seed replays: which faults begin when, and how long they last, while whom
+// they hit may depend on who holds then; the delays of the network as far as segments
+// are sent in the same order; raft's random timeouts and the members' ids. Which ready goroutine goes first, or which ready case
 // of a select, is up to the Go runtime. So the same seed may take another course, and
 // a failure prints what has happened.
 //
