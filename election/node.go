@@ -150,7 +150,9 @@ func (n *Node) raftConfig(self raft.ServerID) *raft.Config {
 	c.LocalID = self
 	c.HeartbeatTimeout = n.cfg.Detect
 	c.ElectionTimeout = n.cfg.Detect + time.Microsecond // constant under poke, which moves only the other
-	c.LeaderLeaseTimeout = n.rules.lease
+	if c.LeaderLeaseTimeout = n.rules.lease; leftOut(ruleSerial) {
+		c.LeaderLeaseTimeout = n.cfg.Detect // safety does not rest on raft's own lease, which nearly hides what is missing
+	}
 	c.CommitTimeout = min(max(n.cfg.Detect/2, 25*time.Millisecond), 500*time.Millisecond)
 	c.SnapshotThreshold, c.TrailingLogs = 128, 64
 	c.ShutdownOnRemove = false

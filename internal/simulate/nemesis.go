@@ -27,6 +27,7 @@ var faults = map[string]func(*nemesis){
 	"partition":             (*nemesis).partition,
 	"one-way cut":           (*nemesis).oneWay,
 	"bridge":                (*nemesis).bridge,
+	"silence":               (*nemesis).silence,
 	"flapping link":         (*nemesis).flap,
 	"shifting majority":     (*nemesis).shift,
 	"slow link":             (*nemesis).slowLink,
@@ -216,6 +217,27 @@ func (n *nemesis) bridge() {
 	d := n.span()
 	n.timeline.add("nemesis", "only %s joins %s and %s for %s", h.name, names(left), names(right), d)
 	n.cutFor(d, pairs)
+}
+
+// silence parts the holder from all others for about as long as they keep their
+// promises to it. Then their connections break, so that its next calls are new ones.
+func (n *nemesis) silence() {
+	h := n.host()
+	if d := n.serving(false); d != nil {
+		h = d.host
+	}
+	var pairs [][2]*host
+	for _, o := range n.others(h) {
+		pairs = append(pairs, [2]*host{h, o}, [2]*host{o, h})
+	}
+	d := n.dice.between(n.times(0.6), n.times(1.1))
+	n.timeline.add("nemesis", "silence around %s for %s", h.name, d)
+	n.cutFor(d, pairs)
+	n.later(d, func() {
+		for _, p := range pairs {
+			n.network.breakSome(p[0].address, p[1].address)
+		}
+	})
 }
 
 // flap cuts and mends a link again and again.
