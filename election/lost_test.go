@@ -75,3 +75,25 @@ func TestAFollowerWhoseDiskIsFullStaysAndSaysSo(t *testing.T) {
 		haltAll(t, hosts)
 	})
 }
+
+func TestAStartWhoseTermCannotBeWrittenSaysSo(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{syscall.EIO, "data directory: a write failed: input/output error"},
+		{syscall.ENOSPC, "failed to save current term: no space left on device"},
+	} {
+		bubble(t, func(t *testing.T) {
+			w, hosts := form(t, 1, half)
+			haltAll(t, hosts)
+			h := hosts[0]
+			h.drive.fail(c.err)
+			h.cfg.Listener = w.listen(h.cfg.Address.String())
+			h.cfg.Disk = &drivenDisk{h.disk(), h.drive}
+			if _, err := Open(h.cfg); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}

@@ -128,8 +128,14 @@ func (n *Node) start(self raft.ServerID) error {
 		return err
 	})
 	if err != nil {
-		return errors.Join(hinted(fmt.Sprintf("data directory: read the log and the snapshots: %v", err), wayOut(err, beginAnew)), n.transport.Close())
+		err = hinted(fmt.Sprintf("data directory: open the log and the snapshots: %v", err), wayOut(err, beginAnew))
+		select {
+		case err = <-n.diskLost:
+		default:
+		}
+		return errors.Join(err, n.transport.Close())
 	}
+	n.store.started.Store(true)
 	n.raft = r
 	n.view.raft.Store(r)
 	for _, s := range n.view.Configuration().Servers {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -33,6 +34,7 @@ type store struct {
 	failing  func(error) // told how each write ended; may be nil
 	lost     func(error) // told that what is on the disk is not certain any more; may be nil
 	watchdog *watchdog   // may be nil
+	started  atomic.Bool // raft runs, on goroutines of its own
 
 	mu         sync.Mutex
 	stagedTerm uint64
@@ -57,7 +59,7 @@ type vote struct {
 func (s *store) SetUint64(key []byte, value uint64) error {
 	if string(key) != keyVoteTerm {
 		err := s.write(func() error { return s.Disk.SetUint64(key, value) })
-		if err != nil && s.lost != nil {
+		if err != nil && s.started.Load() {
 			s.lost(err)
 			runtime.Goexit() // raft's main loop: it would panic, and nobody would say why
 		}

@@ -110,13 +110,9 @@ func (h *handle) crash() {
 
 var errIO = errors.New("input/output error")
 
-// keys whose writes neither wait nor fail: the daemon writes its identity under a
-// lock, see mutex in package election; and it ends when raft can't write its term,
-// which is a crash of its own.
-const (
-	keyIdentity = "vipd/identity"
-	keyTerm     = "CurrentTerm"
-)
+// keyIdentity is written at once and without fail, since the daemon writes it under a
+// lock, see mutex in package election.
+const keyIdentity = "vipd/identity"
 
 func (h *handle) write(do func(*data)) error {
 	h.process.pass()
@@ -162,12 +158,7 @@ func (h *handle) Set(key, value []byte) error {
 
 // SetUint64 writes a number.
 func (h *handle) SetUint64(key []byte, value uint64) error {
-	err := h.write(func(d *data) { d.numbers[string(key)] = value })
-	if err != nil && string(key) == keyTerm { // raft panics
-		h.process.end()
-		return nil
-	}
-	return err
+	return h.write(func(d *data) { d.numbers[string(key)] = value })
 }
 
 var errNotFound = errors.New("not found")

@@ -86,20 +86,9 @@ func (h *host) boot() {
 func (h *host) spawn() *daemon {
 	p := &process{chance: h.world.chance}
 	d := &daemon{host: h, process: p, handle: h.disk.open(p)}
-	p.end = func() { d.die("dies: it cannot write its term") }
 	h.kernel.drift = make(chan struct{}, 1)
 	h.daemon = d
 	return d
-}
-
-// die is a crash that systemd sees.
-func (d *daemon) die(how string) {
-	if d.kill(how, false) {
-		d.host.world.running.Go(func() {
-			time.Sleep(restartDelay)
-			d.host.boot()
-		})
-	}
 }
 
 // live runs the daemon and its successors.

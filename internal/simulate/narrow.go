@@ -19,7 +19,7 @@ var Narrow = map[string]Profile{
 	"own lease is a promise": narrow(Profile{Far: 0.02, Weight: map[string]int{
 		"shifting majority": 4, "flapping link": 4, "partition": 2, "one-way cut": 2, "failing disk": 6, "service unwell": 6,
 	}}),
-	"serial": narrow(Profile{Far: 0.15, Hesitate: 100, Every: 3, Weight: map[string]int{"silence": 6, "partition": 1, "one-way cut": 1}}),
+	"serial":     narrow(Profile{Far: 0.15, Hesitate: 100, Every: 3, Weight: map[string]int{"silence": 6, "partition": 1, "one-way cut": 1}}),
 	"quarantine": narrow(Profile{Weight: map[string]int{"partition": 3, "one-way cut": 3, "bridge": 2, "process killed": 8}}),
 	"abdication": narrow(Profile{Far: 0.1, Weight: map[string]int{"transfer": 8, "slow link": 6, "one-way cut": 2}}),
 	"take-over call": narrow(Profile{Detect: 100 * time.Millisecond, Far: 0.1, Every: 1.5, Weight: map[string]int{

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/vipd/vipd/agent"
-	"github.com/vipd/vipd/election"
 )
 
 // nemesis draws the faults of a run from its seed, and mends them.
@@ -533,5 +532,3 @@ func (n *nemesis) removeAddress() {
 	h.kernel.bound = false
 	h.kernel.changed()
 }
-
-var _ = election.Ready

@@ -12,7 +12,6 @@ import (
 // stopped; so what it computes of a reading may be carried out any time later.
 type process struct {
 	chance *chance
-	end    func() // called once, without a lock, when the process dies of itself
 
 	dead     atomic.Bool                   // nothing that it does has an effect any more
 	stopped  atomic.Pointer[chan struct{}] // closed when it is continued

@@ -42,9 +42,8 @@ type Totals struct {
 	Transfers int // that were acknowledged
 	Changes   int // of membership, acknowledged
 	Hooks     int
-	Mended    int           // times that faults stopped and a holder was found
-	Worst     float64       // until then, in units of detect, at most
-	Slowest   time.Duration // until then, at most
+	Mended    int     // times that faults stopped and a holder was found
+	Worst     float64 // until then, in units of detect, at most
 }
 
 // Add adds another run.
@@ -59,7 +58,6 @@ func (t *Totals) Add(o Totals) {
 	t.Hooks += o.Hooks
 	t.Mended += o.Mended
 	t.Worst = max(t.Worst, o.Worst)
-	t.Slowest = max(t.Slowest, o.Slowest)
 }
 
 // String is one line.

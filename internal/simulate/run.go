@@ -110,7 +110,6 @@ func (w *world) calm() {
 	took := time.Since(mended)
 	w.mu.Lock()
 	w.totals.Mended++
-	w.totals.Slowest = max(w.totals.Slowest, took)
 	w.totals.Worst = max(w.totals.Worst, float64(took)/float64(w.detect))
 	w.mu.Unlock()
 	if err := w.gather(); err != nil {
