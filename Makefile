@@ -56,13 +56,14 @@ demo: root deps build ## as root: three hosts, a load balancer and Apache in nam
 
 test: root deps ## as root: all tests, with real packets in namespaces
 	$(GO) test -p 1 -race -shuffle=on -count=1 -timeout 20m ./...
+	$(MAKE) mutants
 
 # Without HOURS a few minutes' worth. SEED is where to begin: `make simulate SEED=17 SEEDS=1` runs one.
 HOURS ?= $(if $(SEEDS),0,100)
-SEED  ?= 1
+SEED  ?=
 SEEDS ?=
 simulate: ## HOURS=… SEED=…: clusters on virtual time under random faults, as long as you like
-	$(GO) test ./internal/simulate -count=1 -timeout 0 -run '^TestSimulate$$' -v -args -hours $(HOURS) -seed $(SEED) $(if $(SEEDS),-seeds $(SEEDS))
+	$(GO) test ./internal/simulate -count=1 -timeout 0 -run '^TestSimulate$$' -v -args -hours $(HOURS) -seed $(or $(SEED),1) $(if $(SEEDS),-seeds $(SEEDS))
 
 mutants: ## the simulator must miss each rule of the protocol that is left out
 	$(GO) test -tags mutants ./internal/simulate -count=1 -timeout 60m -run '^(TestMutants|TestTheSameProfiles.*)$$' -v
@@ -71,12 +72,12 @@ bench: root deps build ## as root: how long nobody answers, beside keepalived
 	$(GO) run ./internal/bench -vipd $(CURDIR)/bin/vipd
 
 # SEED decides the faults; a run without one draws it, and prints it.
-SEED    ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 MINUTES ?= 2
 HOSTS   ?= 3
 
 chaos: root deps build ## as root: faults at random, several at a time; SEED=… MINUTES=… HOSTS=…, page in dist/
-	@code=0; $(GO) run ./internal/chaos -vipd $(CURDIR)/bin/vipd -version '$(VERSION)' -seed $(SEED) -minutes $(MINUTES) -hosts $(HOSTS) || code=$$?; \
+	@code=0; seed=$(SEED); : "$${seed:=$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}"; \
+	$(GO) run ./internal/chaos -vipd $(CURDIR)/bin/vipd -version '$(VERSION)' -seed "$$seed" -minutes $(MINUTES) -hosts $(HOSTS) || code=$$?; \
 	$(call give_back,dist); exit $$code
 
 model: ## the lease protocol, searched exhaustively by spin within bounds, with and without each rule; QUICK=1: less of it

@@ -273,7 +273,7 @@ func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, 
 		if !t.raft.Campaigning(args.Term) || t.rules.now().Sub(start) > 3*t.rules.detect {
 			return errors.New("no longer a candidate")
 		}
-		wait = preVoteInterval
+		wait = preVoteInterval(t.rules.detect)
 		if t.turn.holds() || t.rules.mayStand(args.Term) != nil {
 			continue
 		}

@@ -10,7 +10,9 @@ import (
 )
 
 // preVoteInterval is the pause before a refused pre-vote is repeated.
-const preVoteInterval = 5 * time.Millisecond
+func preVoteInterval(detect time.Duration) time.Duration {
+	return max(detect/100, 5*time.Millisecond)
+}
 
 // turn orders the candidates when a leader is lost: all followers notice at almost
 // the same instant, and two that stand at once split the votes. It has no part in
@@ -32,7 +34,7 @@ type turn struct {
 // member, the less.
 func (t *turn) delay() time.Duration {
 	rank := max(0, slices.Index(t.order(), t.self))
-	return time.Duration(rank)*max(t.detect/50, preVoteInterval) + t.unfit()
+	return time.Duration(rank)*max(t.detect/50, preVoteInterval(t.detect)) + t.unfit()
 }
 
 // give notes that candidate is given a pre-vote, and is expected to ask for votes at
