@@ -16,6 +16,6 @@ func TestTheModelHoldsAndFailsWithoutAnyRule(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "../../model/run", "quick").CombinedOutput()
 	t.Logf("model/run quick:\n%s", out)
 	if err != nil {
-		t.Errorf("the model does not show what docs/guarantees.md says: %v", err)
+		t.Errorf("the model does not show what docs/proof.md says: %v", err)
 	}
 }

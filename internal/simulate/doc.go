@@ -4,7 +4,7 @@
 // does. Simulated are what lies outside of them: TCP connections, disks, the kernel
 // with fence and address, the clock of each host, the scripts, and operators. A
 // nemesis draws faults from a seed, several at a time; the world looks at the
-// invariants whenever something moves. docs/guarantees.md lists both.
+// invariants whenever something moves. docs/proof.md lists both.
 //
 // What can be held up: a whole process, or one goroutine of it, wherever it sends,
 // receives, reads the clock, writes to the disk, stores to the fence or asks the
@@ -18,9 +18,9 @@
 //
 // What a seed replays: which faults begin when, and how long they last, while whom
 // they hit may depend on who holds then; the delays of the network as far as segments
-// are sent in the same order; raft's random timeouts and the members' ids. Which ready goroutine goes first, or which ready case
-// of a select, is up to the Go runtime. So the same seed may take another course, and
-// a failure prints what has happened.
+// are sent in the same order; raft's random timeouts and the members' ids. Which ready
+// goroutine goes first, or which ready case of a select, is up to the Go runtime. So
+// the same seed may take another course, and a failure prints what has happened.
 //
 // Not simulated: messages doubled by the network (TCP lets none through; raft's own
 // repetitions are there), reads from the disk that fail, and the real kernel, for
