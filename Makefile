@@ -58,7 +58,7 @@ test: root deps ## as root: all tests, with real packets in namespaces
 	$(GO) test -p 1 -race -shuffle=on -count=1 -timeout 20m ./...
 	$(MAKE) mutants
 
-# Without HOURS a few minutes' worth. SEED is where to begin: `make simulate SEED=17 SEEDS=1` runs one.
+# Without HOURS a minute's worth. SEED is where to begin: `make simulate SEED=17 SEEDS=1` runs one.
 HOURS ?= $(if $(SEEDS),0,100)
 SEED  ?=
 SEEDS ?=
