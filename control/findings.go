@@ -62,6 +62,8 @@ func (s Status) hookFindings() []string {
 	switch {
 	case h.Running == StateMaster && took > slowHook:
 		return []string{fmt.Sprintf("the notify script (MASTER) has been running for %s, so the service may not be up yet", rough(took.Duration()))}
+	case h.Running != "" && took > slowHook && s.Lease.Held:
+		return []string{fmt.Sprintf("the notify script (%s) has been running for %s; the hand-over waits for it", h.Running, rough(took.Duration()))}
 	case h.Running != "" && took > slowHook:
 		return []string{fmt.Sprintf("the notify script (%s) has been running for %s", h.Running, rough(took.Duration()))}
 	case h.Running == "" && h.LastError != "":

@@ -42,9 +42,12 @@ func TestFindings(t *testing.T) {
 		"hook still starting the service": {func(s *Status) {
 			s.Hooks.Running, s.Hooks.Last, s.Hooks.LastError = StateMaster, s.Time.Add(-12*time.Second), "exit status 3"
 		}, []string{"the notify script (MASTER) has been running for 12s, so the service may not be up yet"}},
-		"hook still stopping the service": {func(s *Status) { s.Hooks.Running, s.Hooks.Last = StateBackup, s.Time.Add(-1500*time.Millisecond) }, []string{"the notify script (BACKUP) has been running for 1.5s"}},
-		"hook has just begun":             {func(s *Status) { s.Hooks.Running, s.Hooks.Last = StateMaster, s.Time.Add(-time.Second) }, nil},
-		"member unhealthy":                {func(s *Status) { s.Cluster.Members[2].Healthy = false }, []string{"vm3 is not healthy"}},
+		"hook still stopping the service": {func(s *Status) { s.Hooks.Running, s.Hooks.Last = StateBackup, s.Time.Add(-1500*time.Millisecond) }, []string{"the notify script (BACKUP) has been running for 1.5s; the hand-over waits for it"}},
+		"hook still running after a loss": {func(s *Status) {
+			s.Node.State, s.VIP.Bound, s.Lease.Held, s.Hooks.Running, s.Hooks.Last = StateBackup, false, false, StateBackup, s.Time.Add(-1500*time.Millisecond)
+		}, []string{"the notify script (BACKUP) has been running for 1.5s"}},
+		"hook has just begun": {func(s *Status) { s.Hooks.Running, s.Hooks.Last = StateMaster, s.Time.Add(-time.Second) }, nil},
+		"member unhealthy":    {func(s *Status) { s.Cluster.Members[2].Healthy = false }, []string{"vm3 is not healthy"}},
 		"member silent": {func(s *Status) {
 			s.Cluster.Members[1].Contact = new(Millis(72345 * time.Millisecond))
 			s.Cluster.Members[1].Healthy = false

@@ -11,7 +11,7 @@ func (e *hintedError) Error() string { return e.message }
 func (e *hintedError) Hint() string { return e.hint }
 
 // ErrNoLeader says that the cluster has no leader now.
-var ErrNoLeader = hinted("there is no leader now", "an election takes about the detect time; if this lasts, a majority of members is unreachable: see `vipd status`")
+var ErrNoLeader = hinted("there is no leader now", "an election takes about the detect time; if this lasts, too few members reach each other: see `vipd status`; if a majority is lost for ever: `vipd recover --help`")
 
 // ErrNotMember says that this host belongs to no cluster.
 var ErrNotMember = hinted("this host belongs to no cluster", "run `vipd init` on the first host, `vipd join <peer>` on the others")

@@ -40,10 +40,14 @@ func (n *Node) successor(target string) (Member, error) {
 			return Member{}, hinted(fmt.Sprintf("there is no member %q", target), "`vipd status` lists the members")
 		case s.ID == n.rules.self:
 			return Member{}, hinted(target+" leads already", "name another member, or none")
+		case !n.reachable(s.ID):
+			return Member{}, hinted(target+" can't take over: it is silent", "see `vipd status`")
 		case !m.Healthy:
 			return Member{}, hinted(target+" is not well: "+m.Reason, "mend that, or name another member, or none")
+		case s.Suffrage != raft.Voter:
+			return Member{}, hinted(target+" can't take over: it has no vote yet", "wait until it has caught up, or type `vipd join` there once more")
 		case !n.canSucceed(s):
-			return Member{}, hinted(target+" can't take over: it is not in contact, has no vote or has not caught up", "see `vipd status`")
+			return Member{}, hinted(target+" can't take over: it has not caught up with the log", "try again in some seconds, or name another member, or none")
 		}
 		return m, nil
 	}

@@ -311,8 +311,8 @@ func TestConnectionsOfAnotherClusterOrDetectAreRefusedWithBothValues(t *testing.
 		want   string
 	}{
 		{"same", ours, ""},
-		{"another cluster", hello{Protocol: protocolRaft, Cluster: "two", Detect: half}, `cluster "two" is not the cluster of this host ("one")`},
-		{"another detect", hello{Protocol: protocolRaft, Cluster: "one", Detect: time.Second}, "detect 1s is not the detect of this host (500ms)"},
+		{"another cluster", hello{Protocol: protocolRaft, Cluster: "two", Detect: half}, `the caller is in cluster "two", the host it called in cluster "one"`},
+		{"another detect", hello{Protocol: protocolRaft, Cluster: "one", Detect: time.Second}, "the caller has detect 1s, the host it called 500ms"},
 		{"another protocol", hello{Protocol: "raft/9", Cluster: "one", Detect: half}, `protocol "raft/9" is not spoken here ("raft/1" is)`},
 		{"a joiner asks", hello{Protocol: protocolMembers}, ""},
 	} {

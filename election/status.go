@@ -57,7 +57,7 @@ func (n *Node) Status() Status {
 		s.Trouble = append(s.Trouble, refused)
 	}
 	if s.Cluster != "" && !s.Member {
-		s.Trouble = append(s.Trouble, "this host is not, or no longer, a member of its cluster; `vipd join <peer>` makes it one, `vipd leave` makes it forget")
+		s.Trouble = append(s.Trouble, "this host is not yet, or no longer, a member of its cluster; `vipd join <peer>`, with any member, makes it one, `vipd leave` makes it forget")
 	}
 	q := n.reachableWithout("")
 	s.Needed = q.needed

@@ -146,19 +146,27 @@ func (s *stream) lastRefusal() string {
 }
 
 // compatible reports why two hosts must not talk. Both values are named, because
-// the operator who reads it has only one of them at hand.
-func compatible(ours, theirs hello) error {
+// the operator who reads it has only one of them at hand; and whose each is in words
+// that are true on both hosts, because both show them.
+func compatible(called, caller hello) error {
 	switch {
-	case theirs.Protocol == protocolMembers:
+	case caller.Protocol == protocolMembers:
 		return nil
-	case theirs.Protocol != protocolRaft:
-		return fmt.Errorf("protocol %q is not spoken here (%q is)", theirs.Protocol, protocolRaft)
-	case theirs.Cluster != ours.Cluster || ours.Cluster == "":
-		return fmt.Errorf("cluster %q is not the cluster of this host (%q)", theirs.Cluster, ours.Cluster)
-	case theirs.Detect != ours.Detect:
-		return fmt.Errorf("detect %s is not the detect of this host (%s)", theirs.Detect, ours.Detect)
+	case caller.Protocol != protocolRaft:
+		return fmt.Errorf("protocol %q is not spoken here (%q is)", caller.Protocol, protocolRaft)
+	case caller.Cluster != called.Cluster || called.Cluster == "":
+		return fmt.Errorf("the caller is in %s, the host it called in %s", clusterName(caller), clusterName(called))
+	case caller.Detect != called.Detect:
+		return fmt.Errorf("the caller has detect %s, the host it called %s", caller.Detect, called.Detect)
 	}
 	return nil
+}
+
+func clusterName(h hello) string {
+	if h.Cluster == "" {
+		return "no cluster"
+	}
+	return fmt.Sprintf("cluster %q", h.Cluster)
 }
 
 // connect dials address and exchanges hellos.
@@ -183,7 +191,7 @@ func (s *stream) connect(ctx context.Context, address, protocol string) (net.Con
 	}
 	if err == nil && protocol == protocolRaft {
 		theirs.Protocol = protocol
-		err = compatible(ours, theirs)
+		err = compatible(theirs, ours)
 	}
 	if err != nil {
 		_ = conn.Close()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -77,6 +78,19 @@ func (s *server) run(ctx context.Context, socket *control.Socket) error {
 	return errors.Join(err, s.node.Close(), s.kernel.Clear())
 }
 
+// cannotListen adds what to look at when the port is taken.
+func cannotListen(err error) error {
+	err = fmt.Errorf("listen for the other hosts on node.address: %w", err)
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	return &control.Error{
+		Message: err.Error(),
+		Advice:  "`ss -ltnp` shows who has the port; a vipd that was stopped while its disk hangs keeps it until the disk answers",
+		Code:    control.CodeFailed,
+	}
+}
+
 // open joins the parts.
 func (s *server) open(ctx context.Context) error {
 	machine := election.MachineID()
@@ -85,7 +99,7 @@ func (s *server) open(ctx context.Context) error {
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Node.Address.String())
 	if err != nil {
-		return fmt.Errorf("listen for the other hosts on node.address: %w", err)
+		return cannotListen(err)
 	}
 	disk, err := election.OpenDataDir(s.cfg.DataDir, s.log)
 	if err != nil {

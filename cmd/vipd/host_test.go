@@ -109,7 +109,7 @@ func TestReleaseLeavesALiveDaemonAlone(t *testing.T) {
 
 	want := outcome{
 		Code: control.CodeFailed,
-		Stderr: "vipd: release only what a dead daemon left: a daemon is already running: it has " + filepath.Join(w.dir, "vm1.sock") + "\n" +
+		Stderr: "vipd: nothing was released: a daemon is already running: it has " + filepath.Join(w.dir, "vm1.sock") + "\n" +
 			"hint: stop it first; a second group on this host needs a configuration file of its own\n",
 	}
 	if d := cmp.Diff(want, vipd(t, "release", "--config", w.config("vm1"))); d != "" {

@@ -54,7 +54,7 @@ each of them.`,
 func recoverMember(ctx context.Context, cfg *config.Config, without []string) (text string, err error) {
 	socket, err := control.Claim(cfg.Socket)
 	if err != nil {
-		return "", fmt.Errorf("recover while no daemon runs: %w", err)
+		return "", fmt.Errorf("recover needs vipd stopped: %w", err)
 	}
 	defer func() { err = errors.Join(err, socket.Release()) }()
 	disk, err := election.OpenDataDir(cfg.DataDir, zap.NewNop())

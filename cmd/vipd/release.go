@@ -55,7 +55,7 @@ func (o *options) left() (vip.Config, error) {
 func release(cfg vip.Config) (removed []netip.Addr, err error) {
 	socket, err := control.Claim(cfg.Instance)
 	if err != nil {
-		return nil, fmt.Errorf("release only what a dead daemon left: %w", err)
+		return nil, fmt.Errorf("nothing was released: %w", err)
 	}
 	defer func() { err = errors.Join(err, socket.Release()) }()
 	return vip.Clear(cfg)
