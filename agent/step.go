@@ -171,7 +171,7 @@ func (d *decision) noteTick() {
 	case !d.Bound:
 	case !d.mayHold(), d.Leaving != nil && d.Leaving.Stage == Unbinding:
 		d.do(Unbind{}) // it failed before
-	case d.Leaving == nil:
+	case d.Leaving == nil || d.Leaving.Stage == Hooking: // a service may take long to stop
 		d.do(Bind{}) // renews the lifetime, or tries again
 		if d.now.Before(d.AnnounceUntil) {
 			d.do(Announce{})
