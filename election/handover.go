@@ -22,14 +22,14 @@ func (n *Node) Successor(ctx context.Context, target string) (Member, error) {
 	ctx, cancel := context.WithTimeout(ctx, min(n.cfg.Detect, patience))
 	defer cancel()
 	for {
-		m, err := n.successor(target)
-		if err == nil || !pause(ctx, time.Millisecond) {
+		m, err := n.successor(ctx, target)
+		if err == nil || !pause(ctx, 5*time.Millisecond) {
 			return m, err
 		}
 	}
 }
 
-func (n *Node) successor(target string) (Member, error) {
+func (n *Node) successor(ctx context.Context, target string) (Member, error) {
 	if !n.Leading() {
 		return Member{}, ErrNoLeader
 	}
@@ -49,15 +49,26 @@ func (n *Node) successor(target string) (Member, error) {
 		case !n.canSucceed(s):
 			return Member{}, hinted(target+" can't take over: it has not caught up with the log", "try again in some seconds, or name another member, or none")
 		}
-		return m, nil
+		return m, n.ready(ctx, m)
 	}
 	holds := n.rules.isAble()
 	for _, id := range n.candidates() {
-		if s, m, ok := n.find(string(id)); ok && (m.Healthy || m.Able && !holds) && n.canSucceed(s) {
+		if s, m, ok := n.find(string(id)); ok && (m.Healthy || m.Able && !holds) && n.canSucceed(s) && n.ready(ctx, m) == nil {
 			return m, nil
 		}
 	}
 	return Member{}, hinted("no other healthy member is in contact", "see `vipd status`")
+}
+
+// ready asks a member whether it would obey a take-over call now, before this one gives
+// up what it has: what the member has reported of itself may be old.
+func (n *Node) ready(ctx context.Context, m Member) error {
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.Detect/4)
+	defer cancel()
+	if err := n.call(ctx, m.Address, pathReady, struct{}{}, nil); err != nil {
+		return hinted(fmt.Sprintf("%s can't take over: %v", m.Name, err), "try again in some seconds, or name another member, or none")
+	}
+	return nil
 }
 
 // candidates returns the other members, the one heard last first.

@@ -349,14 +349,30 @@ func (r *rules) obey(term uint64, leader raft.ServerID) error {
 	case leftOut(ruleTakeOver):
 		r.obeyed = max(r.obeyed, term)
 		return nil
-	case !r.able || r.hanging:
-		return errUnable
-	case r.now() < r.quarantine:
-		return errQuarantine
+	case r.unready() != nil:
+		return r.unready()
 	case r.promised.term != term || r.promised.to != leader || r.voted > term:
 		return fmt.Errorf("take-over call of %s in term %d is not from the current leader", leader, term)
 	}
 	r.obeyed = max(r.obeyed, term)
+	return nil
+}
+
+// mayObey reports whether a take-over call of the leader that this member follows
+// would be obeyed now.
+func (r *rules) mayObey() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unready()
+}
+
+func (r *rules) unready() error {
+	switch {
+	case !r.able || r.hanging:
+		return errUnable
+	case r.now() < r.quarantine:
+		return errQuarantine
+	}
 	return nil
 }
 

@@ -69,12 +69,12 @@ func TestASuccessorIsHealthy(t *testing.T) {
 		_, hosts := form(t, 3, half)
 		hosts[1].node.SetFitness(Unwell, "its check fails")
 		hosts[2].node.SetFitness(Unwell, "its check fails")
-		await(t, "the leader knows", func() bool { _, err := hosts[0].node.successor(""); return err != nil })
-		if _, err := hosts[0].node.successor("vm3"); err == nil || !strings.Contains(err.Error(), "vm3 is not well: its check fails") {
+		await(t, "the leader knows", func() bool { _, err := hosts[0].node.successor(t.Context(), ""); return err != nil })
+		if _, err := hosts[0].node.successor(t.Context(), "vm3"); err == nil || !strings.Contains(err.Error(), "vm3 is not well: its check fails") {
 			t.Errorf("got %v", err)
 		}
 		hosts[2].node.SetFitness(Ready, "")
-		await(t, "vm3 is chosen", func() bool { m, err := hosts[0].node.successor(""); return err == nil && m.Name == "vm3" })
+		await(t, "vm3 is chosen", func() bool { m, err := hosts[0].node.successor(t.Context(), ""); return err == nil && m.Name == "vm3" })
 		haltAll(t, hosts)
 	})
 }

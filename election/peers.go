@@ -23,6 +23,7 @@ const (
 	pathRemove   = "/remove"   // a member's name or id; the leader
 	pathLeave    = "/leave"    // the asker's id; the leader
 	pathMove     = "/move"     // a member's name or empty; the leader
+	pathReady    = "/ready"    // {}: whether a take-over call would be obeyed; any member
 	pathReport   = "/report"   // Member; the leader
 	pathContacts = "/contacts" // {} → time since each member was heard, by id; the leader
 	pathRemoved  = "/removed"  // the id of the host that is told; any host
@@ -69,6 +70,7 @@ func (n *Node) servePeers(ctx context.Context) error {
 	handle(mux, pathRemove, onLeader(n, n.expel))
 	handle(mux, pathLeave, onLeader(n, n.release))
 	handle(mux, pathMove, onLeader(n, n.move))
+	handle(mux, pathReady, func(context.Context, struct{}) (any, error) { return struct{}{}, n.rules.mayObey() })
 	handle(mux, pathReport, onLeader(n, func(ctx context.Context, m Member) error { return n.commit(ctx, command{Member: &m}) }))
 	handle(mux, pathContacts, func(context.Context, struct{}) (any, error) {
 		if !n.Leading() {

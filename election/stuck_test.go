@@ -75,11 +75,11 @@ func TestAMemberThatStoodInVainDoesNotBlockTheElection(t *testing.T) {
 func TestALeaderThatHasAbdicatedChangesNoMembership(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		_, hosts := form(t, 2, half)
-		hosts[1].node.SetFitness(Unable, "the fence is not armed")
 		to, err := hosts[0].node.Successor(t.Context(), "vm2")
 		if err != nil {
 			t.Fatal(err)
 		}
+		hosts[1].node.SetFitness(Unable, "the fence is not armed") // just then
 		if err := hosts[0].node.HandOver(t.Context(), to); err == nil {
 			t.Error("handed over to a member that can't hold")
 		}
@@ -242,5 +242,32 @@ func TestAJoinOutlastsAnElection(t *testing.T) {
 		}
 		w.isolate(lost, false)
 		haltAll(t, append(hosts, late))
+	})
+}
+
+// A member in quarantine would refuse the take-over call, when the holder has already
+// let go.
+func TestAHandOverToAMemberThatHasJustStartedWaitsForItsQuarantine(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		_, hosts := form(t, 3, half)
+		if err := hosts[2].halt(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		hosts[2].start()
+		started := time.Now()
+		await(t, "it follows", func() bool { return hosts[0].node.reachable(hosts[2].node.rules.self) })
+		to, err := hosts[0].node.Successor(t.Context(), "vm3")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(started); took < half {
+			t.Errorf("it was found ready %s after its start", took)
+		}
+		if err := hosts[0].node.HandOver(t.Context(), to); err != nil {
+			t.Error(err)
+		}
+		await(t, "it holds", func() bool { return hosts[2].node.Lease().Held })
+		haltAll(t, hosts)
 	})
 }
