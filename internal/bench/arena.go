@@ -54,18 +54,7 @@ func (a *arena) open(ctx context.Context) error {
 func (a *arena) settle(ctx context.Context) (*lab.Host, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	for {
-		holder, err := a.c.whole(ctx, a.Lab)
-		if err != nil {
-			return nil, err
-		}
-		patient, stop := context.WithTimeout(ctx, a.c.calm+a.c.patience)
-		_, err = a.prober.Settled(patient, a.c.calm, func(h *lab.Host) bool { return h == holder })
-		stop()
-		if err == nil || ctx.Err() != nil {
-			return holder, err
-		}
-	}
+	return a.prober.Whole(ctx, a.c.calm, func(ctx context.Context) (*lab.Host, error) { return a.c.whole(ctx, a.Lab) })
 }
 
 // trial is what one fault did.

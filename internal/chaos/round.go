@@ -129,20 +129,9 @@ func (r *rig) recover(ctx context.Context, result *round) {
 }
 
 // whole waits until all hosts name one leader which alone answers for 2 × detect, so that daemons that were started anew
-// may vote again. On a busy machine the leader may change meanwhile: then it is asked anew.
+// may vote again.
 func (r *rig) whole(ctx context.Context) (*lab.Host, error) {
-	for {
-		leader, err := r.Agreed(ctx)
-		if err != nil {
-			return nil, err
-		}
-		settling, cancel := context.WithTimeout(ctx, max(3*time.Second, 6*r.detect))
-		_, err = r.prober.Settled(settling, 2*r.detect, func(h *lab.Host) bool { return h == leader })
-		cancel()
-		if err == nil || ctx.Err() != nil {
-			return leader, err
-		}
-	}
+	return r.prober.Whole(ctx, 2*r.detect, r.Agreed)
 }
 
 // steadySince is since when that host alone has answered without a gap; ticks that the prober left out are none.

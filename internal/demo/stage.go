@@ -96,29 +96,13 @@ func (s *stage) types(ctx context.Context, h *lab.Host, args ...string) error {
 	return nil
 }
 
-// settled waits until all hosts name one leader and it alone answers for longer than detect, so that a daemon that was
-// started anew may vote again. On an overloaded machine the leader may change meanwhile: then it is asked anew.
-func (s *stage) settled(ctx context.Context) (*lab.Host, error) {
-	for {
-		leader, err := s.Agreed(ctx)
-		if err != nil {
-			return nil, err
-		}
-		settling, cancel := context.WithTimeout(ctx, 3*time.Second)
-		_, err = s.prober.Settled(settling, time.Second, func(h *lab.Host) bool { return h == leader })
-		cancel()
-		if err == nil || ctx.Err() != nil {
-			return leader, err
-		}
-	}
-}
-
-// whole waits until all hosts name one leader, it alone answers, and its page is there; it returns the leader.
+// whole waits until all hosts name one leader, it alone answers for longer than detect, so that a daemon that was started
+// anew may vote again, and its page is there; it returns the leader.
 func (s *stage) whole(ctx context.Context) (*lab.Host, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	began := time.Now()
-	leader, err := s.settled(ctx)
+	leader, err := s.prober.Whole(ctx, time.Second, s.Agreed)
 	if err != nil {
 		return nil, err
 	}

@@ -87,24 +87,13 @@ func (s *session) whole(t *testing.T) *Host {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	for {
-		leader, err := s.Agreed(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// Longer than detect, so that the quarantine of a daemon that was started anew is over. On a machine that is
-		// overloaded the leader may change meanwhile: then it is asked anew who it is.
-		settling, cancel := context.WithTimeout(ctx, 5*time.Second)
-		_, err = s.prober.Settled(settling, detect+200*time.Millisecond, func(h *Host) bool { return h == leader })
-		cancel()
-		if err == nil {
-			pageOf(t, s.prober, s.visitor, leader)
-			return leader
-		}
-		if ctx.Err() != nil {
-			t.Fatal(err)
-		}
+	// Longer than detect, so that the quarantine of a daemon that was started anew is over.
+	leader, err := s.prober.Whole(ctx, detect+200*time.Millisecond, s.Agreed)
+	if err != nil {
+		t.Fatal(err)
 	}
+	pageOf(t, s.prober, s.visitor, leader)
+	return leader
 }
 
 // moves has something happen to the holder, waits until another one answers, and returns that one.

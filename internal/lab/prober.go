@@ -192,6 +192,28 @@ func (p *Prober) Settled(ctx context.Context, steady time.Duration, wanted func(
 	}
 }
 
+// Whole waits until the host that who names has alone answered every round for that long, and returns it. The holder may
+// change meanwhile: each time it has not come to that within 3 × steady, but at least 3 s, who is asked anew, until ctx
+// ends or who fails.
+func (p *Prober) Whole(ctx context.Context, steady time.Duration, who func(context.Context) (*Host, error)) (*Host, error) {
+	for {
+		holder, err := who(ctx)
+		if err != nil {
+			return nil, err
+		}
+		settling, cancel := context.WithTimeout(ctx, max(3*time.Second, 3*steady))
+		_, err = p.Settled(settling, steady, func(h *Host) bool { return h == holder })
+		again := settling.Err() != nil && ctx.Err() == nil
+		cancel()
+		if err == nil {
+			return holder, nil
+		}
+		if !again {
+			return nil, err
+		}
+	}
+}
+
 // only returns the host that alone answered all rounds, or nil. Rounds that were left out prove nothing against it.
 func (p *Prober) only(t Timeline) *Host {
 	var who Answers
