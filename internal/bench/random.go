@@ -103,13 +103,8 @@ func judge(t lab.Timeline, faults int) spree {
 
 // victim is the host that answers now, two times out of three, and any host otherwise.
 func (a *arena) victim(random *rand.Rand) *lab.Host {
-	now := a.prober.Timeline(a.prober.Now() - 20*time.Millisecond)
-	if random.IntN(3) > 0 {
-		for _, h := range a.Hosts {
-			if now.First(h.Name) >= 0 {
-				return h
-			}
-		}
+	if holder := a.prober.Answering(); random.IntN(3) > 0 && holder != nil {
+		return holder
 	}
 	return a.Hosts[random.IntN(len(a.Hosts))]
 }

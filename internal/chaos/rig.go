@@ -102,17 +102,6 @@ func (r *rig) lastStart(since time.Duration) time.Duration {
 	return since
 }
 
-// holder is the host that answered last in the last 20 ms, or nil.
-func (r *rig) holder() *lab.Host {
-	now := r.prober.Timeline(r.prober.Now() - 20*time.Millisecond)
-	for _, h := range r.Hosts {
-		if now.First(h.Name) >= 0 {
-			return h
-		}
-	}
-	return nil
-}
-
 // record gathers all that is known.
 func (r *rig) record(seed uint64, rounds []round) (record, error) {
 	all := r.prober.Timeline(0)

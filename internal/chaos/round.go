@@ -76,7 +76,7 @@ func (r *rig) happen(ctx context.Context, number int, p planned) error {
 // another. The fault is active then. It returns nil if there is none.
 func (r *rig) aim(p planned) *happening {
 	victim := r.Hosts[p.host]
-	if holder := r.holder(); p.holder && holder != nil {
+	if holder := r.prober.Answering(); p.holder && holder != nil {
 		victim = holder
 	}
 	for _, host := range append([]*lab.Host{victim}, r.Others(victim)...) {

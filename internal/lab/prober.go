@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -203,15 +204,27 @@ func (p *Prober) Whole(ctx context.Context, steady time.Duration, who func(conte
 		}
 		settling, cancel := context.WithTimeout(ctx, max(3*time.Second, 3*steady))
 		_, err = p.Settled(settling, steady, func(h *Host) bool { return h == holder })
-		again := settling.Err() != nil && ctx.Err() == nil
+		late := settling.Err() != nil
 		cancel()
-		if err == nil {
+		switch {
+		case err == nil:
 			return holder, nil
-		}
-		if !again {
+		case !late || ctx.Err() != nil:
 			return nil, err
 		}
 	}
+}
+
+// Answering is the host that answered last, if it did within the last 20 ms, or nil.
+func (p *Prober) Answering() *Host {
+	for _, tick := range slices.Backward(p.Timeline(p.Now() - 20*time.Millisecond).Ticks) {
+		for i, h := range p.hosts {
+			if tick.Answered.Has(i) {
+				return h
+			}
+		}
+	}
+	return nil
 }
 
 // only returns the host that alone answered all rounds, or nil. Rounds that were left out prove nothing against it.

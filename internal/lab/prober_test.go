@@ -96,3 +96,29 @@ func TestProberMeasuresHowLongNobodyAnswers(t *testing.T) {
 		t.Errorf("longest outage %v, want %v … %v", got, least, most)
 	}
 }
+
+func TestWholeAsksAnewWhoHolds(t *testing.T) {
+	l := newTestLab(t, Config{})
+	p := startProber(t, l)
+	hold(t, l.Hosts[0], "eth0")
+	settled(t, p, l.Hosts[0])
+	if got := p.Answering(); got != l.Hosts[0] {
+		t.Errorf("%v answers, want %v", got, l.Hosts[0])
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	asked := 0
+	wrongAtFirst := func(context.Context) (*Host, error) {
+		asked++
+		return l.Hosts[max(0, 2-asked)], nil
+	}
+	if got, err := p.Whole(ctx, 50*time.Millisecond, wrongAtFirst); err != nil || got != l.Hosts[0] || asked != 2 {
+		t.Errorf("got %v, %v after asking %d times; want %v after 2", got, err, asked, l.Hosts[0])
+	}
+	if err := p.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.Whole(ctx, time.Minute, wrongAtFirst); err == nil || ctx.Err() != nil {
+		t.Errorf("got %v, %v of a prober that has stopped", got, err)
+	}
+}
