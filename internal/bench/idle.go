@@ -38,7 +38,7 @@ func (a *arena) idle(ctx context.Context, length time.Duration) (idleness, error
 	if err != nil {
 		return idleness{}, err
 	}
-	pause(ctx, length)
+	lab.Pause(ctx, length)
 	after, err := usageOf(a.daemons[holder])
 	if err != nil {
 		return idleness{}, err

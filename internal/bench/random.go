@@ -76,11 +76,11 @@ func (a *arena) goWild(ctx context.Context, faults int, random *rand.Rand, progr
 		if err := m.fault(ctx, a, victim); err != nil {
 			return spree{}, err
 		}
-		pause(ctx, time.Duration(random.IntN(1500))*time.Millisecond)
+		lab.Pause(ctx, time.Duration(random.IntN(1500))*time.Millisecond)
 		if err := m.mend(ctx, a, victim); err != nil {
 			return spree{}, err
 		}
-		pause(ctx, time.Duration(random.IntN(1000))*time.Millisecond)
+		lab.Pause(ctx, time.Duration(random.IntN(1000))*time.Millisecond)
 		if ctx.Err() != nil {
 			return spree{}, ctx.Err()
 		}
@@ -107,11 +107,4 @@ func (a *arena) victim(random *rand.Rand) *lab.Host {
 		return holder
 	}
 	return a.Hosts[random.IntN(len(a.Hosts))]
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }

@@ -50,8 +50,8 @@ func (c change) text() string {
 
 // parseChange reads a line of vipd's log: time, level, message, fields as JSON.
 func parseChange(line string) (at time.Time, c change, ok bool) {
-	stamp, rest := firstWord(strings.TrimSpace(line))
-	_, rest = firstWord(rest)
+	stamp, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	_, rest, _ = strings.Cut(rest, " ")
 	fields, ok := strings.CutPrefix(rest, "holder changed ")
 	if !ok {
 		return at, c, false

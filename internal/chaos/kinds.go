@@ -202,7 +202,7 @@ func kill(r *rig, b blow) (func() error, string, error) {
 	d := r.daemons[b.host]
 	before := len(d.Starts())
 	_ = d.Signal(unix.SIGKILL) // it may be down already
-	return func() error { return r.startedAgain(d, before) }, "", nil
+	return func() error { return startedAgain(d, before) }, "", nil
 }
 
 func freeze(r *rig, b blow) (func() error, string, error) {

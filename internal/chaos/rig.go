@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -74,22 +73,20 @@ func (r *rig) mendDisk(h *lab.Host) func() error {
 }
 
 // startedAgain waits until the supervisor has started the daemon more often than that many times.
-func (r *rig) startedAgain(d *lab.Daemon, times int) error {
-	for end := time.Now().Add(patience); len(d.Starts()) <= times; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			return fmt.Errorf("a killed daemon was not started again within %v", patience)
-		}
+func startedAgain(d *lab.Daemon, times int) error {
+	err := lab.WaitFor(patience, func() (bool, error) { return len(d.Starts()) > times, nil })
+	if err != nil {
+		return fmt.Errorf("start a killed daemon again: %w", err)
 	}
 	return nil
 }
 
-// allRun waits until every daemon runs, and returns when the last one that was down was started.
+// allRun waits until every daemon runs, and returns when the last one that was down was started. A daemon that does not
+// come back is missed by recover.
 func (r *rig) allRun(since time.Duration) time.Duration {
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if !slices.ContainsFunc(r.Hosts, func(h *lab.Host) bool { return r.daemons[h].PID() == 0 }) {
-			break
-		}
-	}
+	_ = lab.WaitFor(patience, func() (bool, error) {
+		return !slices.ContainsFunc(r.Hosts, func(h *lab.Host) bool { return r.daemons[h].PID() == 0 }), nil
+	})
 	return r.lastStart(since)
 }
 
@@ -152,10 +149,4 @@ func (r *rig) keepLogs(dir string) error {
 		}
 	}
 	return failed
-}
-
-// firstWord cuts a text at the first space.
-func firstWord(text string) (word, rest string) {
-	word, rest, _ = strings.Cut(text, " ")
-	return word, rest
 }

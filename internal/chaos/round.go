@@ -47,7 +47,7 @@ func (r *rig) round(ctx context.Context, number int, faults []planned) (round, e
 
 // happen lets one fault happen and mends it, also if ctx ends meanwhile.
 func (r *rig) happen(ctx context.Context, number int, p planned) error {
-	pause(ctx, p.after)
+	lab.Pause(ctx, p.after)
 	h := r.aim(p)
 	if h == nil || ctx.Err() != nil {
 		return nil
@@ -59,7 +59,7 @@ func (r *rig) happen(ctx context.Context, number int, p planned) error {
 	}
 	mend, detail, err := p.kind.begin(r, h.blow)
 	if mend != nil {
-		pause(ctx, p.lasts)
+		lab.Pause(ctx, p.lasts)
 		err = errors.Join(err, mend())
 	}
 	f.Detail, f.To = detail, r.prober.Now()
@@ -151,11 +151,4 @@ func (r *rig) steadySince(holder *lab.Host) time.Duration {
 		}
 	}
 	return since
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }

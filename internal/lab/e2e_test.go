@@ -254,7 +254,7 @@ func (s *session) losesQuorum(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	err := waitFor(5*time.Second, func() (bool, error) {
+	err := WaitFor(5*time.Second, func() (bool, error) {
 		now := s.prober.Now()
 		return s.prober.Timeline(now-300*time.Millisecond).Longest() > 250*time.Millisecond, nil
 	})
@@ -274,7 +274,7 @@ func (s *session) losesQuorum(t *testing.T) {
 func (s *session) leaves(t *testing.T, h *Host) {
 	t.Helper()
 	s.types(t, h, 0, "leave")
-	err := waitFor(5*time.Second, func() (bool, error) {
+	err := WaitFor(5*time.Second, func() (bool, error) {
 		asked, err := h.Vipd(t.Context(), "leader")
 		return asked.Code == 3, err
 	})

@@ -64,7 +64,7 @@ func TestTheHolderMakesWayWhenItsDiskHangs(t *testing.T) {
 	if err := daemons[holder].Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	err = waitFor(30*time.Second, func() (bool, error) {
+	err = WaitFor(30*time.Second, func() (bool, error) {
 		return strings.Contains(daemons[holder].Log(), "vipd: stopped without closing the files: data directory: a write hangs"), nil
 	})
 	if err != nil {

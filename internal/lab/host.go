@@ -165,7 +165,7 @@ func (h *Host) losePower() []*Daemon {
 
 // killAll kills until nothing runs in the namespace, at most for a second.
 func (h *Host) killAll() error {
-	return waitFor(time.Second, func() (bool, error) {
+	return WaitFor(time.Second, func() (bool, error) {
 		pids, err := h.pids()
 		if err != nil || len(pids) == 0 {
 			return err == nil, err

@@ -55,7 +55,7 @@ func pageOf(t *testing.T, p *Prober, v *Visitor, want *Host) {
 	if _, err := p.Settled(ctx, 100*time.Millisecond, func(h *Host) bool { return h == want }); err != nil {
 		t.Fatal(err)
 	}
-	err := waitFor(5*time.Second, func() (bool, error) {
+	err := WaitFor(5*time.Second, func() (bool, error) {
 		visits := v.Visits(began)
 		return len(visits) > 0 && visits[len(visits)-1].Page == want.Name, nil
 	})

@@ -27,7 +27,7 @@ func knock(ctx context.Context, ns *namespace, to netip.Addr, port uint16) error
 		from := netip.AddrFrom4([4]byte{10, 11, 12, byte(200 + rand.IntN(50))})
 		// What can't be sent, because the link is down or so, is not sent.
 		_ = unix.Sendto(socket, syn(from, to, port), 0, &unix.SockaddrInet4{Addr: to.As4()})
-		rest(ctx, 5*time.Millisecond)
+		Pause(ctx, 5*time.Millisecond)
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func (n *Nonsense) call(ctx context.Context, dial func(context.Context) (net.Con
 			unblock()
 			c.Close()
 		}
-		rest(ctx, 50*time.Millisecond)
+		Pause(ctx, 50*time.Millisecond)
 	}
 }
 
@@ -118,17 +118,10 @@ func slowly(words string) speech {
 			if _, err := c.Write([]byte{words[i]}); err != nil || ctx.Err() != nil {
 				return
 			}
-			rest(ctx, 100*time.Millisecond)
+			Pause(ctx, 100*time.Millisecond)
 		}
 	}
 }
 
 // silence keeps the connection until the other side has had enough.
 func silence(_ context.Context, c net.Conn) { _, _ = c.Read(make([]byte, 1)) }
-
-func rest(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
-}

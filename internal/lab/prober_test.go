@@ -63,7 +63,7 @@ func TestProberSeesThatTwoHostsHoldTheAddress(t *testing.T) {
 	hold(t, l.Hosts[0], "eth0")
 	settled(t, p, l.Hosts[0])
 	hold(t, l.Hosts[2], "lo")
-	if err := waitFor(time.Second, func() (bool, error) { return p.Timeline(0).Overlap() > 20*time.Millisecond, nil }); err != nil {
+	if err := WaitFor(time.Second, func() (bool, error) { return p.Timeline(0).Overlap() > 20*time.Millisecond, nil }); err != nil {
 		t.Fatalf("no overlap of vm1 and vm3 seen: %v; %s", err, p.Timeline(0).Summary())
 	}
 	drop(t, l.Hosts[0], "eth0")
@@ -84,7 +84,7 @@ func TestProberMeasuresHowLongNobodyAnswers(t *testing.T) {
 	before := p.Now()
 	drop(t, l.Hosts[0], "eth0")
 	gone := p.Now()
-	if err := waitFor(time.Second, func() (bool, error) { return p.Now() > gone+100*time.Millisecond, nil }); err != nil {
+	if err := WaitFor(time.Second, func() (bool, error) { return p.Now() > gone+100*time.Millisecond, nil }); err != nil {
 		t.Fatal(err)
 	}
 	back := p.Now()
