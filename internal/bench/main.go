@@ -95,20 +95,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "bench:", err)
 		return 2
 	}
-	if s.binary == "" {
-		dir, err := os.MkdirTemp("", "vipd-bench-")
-		if err == nil {
-			defer os.RemoveAll(dir)
-			s.binary, err = lab.BuildVipd(ctx, dir)
-		}
-		if err != nil {
-			fmt.Fprintln(stderr, "bench:", err)
-			return 1
-		}
+	binary, remove, err := lab.Binary(ctx, s.binary)
+	if err != nil {
+		lab.Complain(stderr, "bench", err)
+		return 1
 	}
+	defer remove()
+	s.binary = binary
 	columns := measureAll(ctx, s, stderr)
 	if err := write(stdout, s, columns); err != nil {
-		fmt.Fprintln(stderr, "bench:", err)
+		lab.Complain(stderr, "bench", err)
 		return 1
 	}
 	for _, c := range columns {

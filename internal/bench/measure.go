@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/vipd/vipd/internal/lab"
 )
 
 // bench is what is to be measured, and where progress goes.
@@ -29,6 +31,7 @@ func (b *bench) measure(ctx context.Context, c contestant) (result column) {
 	result = column{Name: c.name, Detail: c.detail, Detect: c.detect, Trials: map[string][]trial{}}
 	a, err := newArena(ctx, c)
 	if err != nil {
+		lab.Complain(b.progress, fmt.Sprintf("%s, %s", c.name, c.detail), err)
 		result.Failed = append(result.Failed, err.Error())
 		return result
 	}

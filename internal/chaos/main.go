@@ -81,7 +81,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stdout, "\ntimeline: %s\n", filepath.Join(s.out, pageName))
 	}
 	if err != nil {
-		complain(stderr, err)
+		lab.Complain(stderr, "chaos", err)
 	}
 	if err != nil || !rec.good() {
 		return 1
@@ -89,31 +89,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// complain prints the error, and the remedy if there is one.
-func complain(w io.Writer, err error) {
-	fmt.Fprintln(w, "chaos:", err)
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) {
-		fmt.Fprintln(w, "hint:", hinted.Hint())
-	}
-}
-
 // wreak makes a lab and havoc in it.
 func wreak(ctx context.Context, s settings, progress io.Writer) (rec record, err error) {
 	if err := os.MkdirAll(s.out, 0o755); err != nil {
 		return rec, err
 	}
-	if s.binary == "" {
-		dir, err := os.MkdirTemp("", "vipd-chaos-")
-		if err != nil {
-			return rec, err
-		}
-		defer os.RemoveAll(dir)
-		if s.binary, err = lab.BuildVipd(ctx, dir); err != nil {
-			return rec, err
-		}
+	binary, remove, err := lab.Binary(ctx, s.binary)
+	if err != nil {
+		return rec, err
 	}
-	r, err := newRig(ctx, s.binary, s.hosts, s.detect)
+	defer remove()
+	r, err := newRig(ctx, binary, s.hosts, s.detect)
 	if err != nil {
 		return rec, err
 	}
@@ -124,7 +110,8 @@ func wreak(ctx context.Context, s settings, progress io.Writer) (rec record, err
 	return rec, errors.Join(err, gathered, r.keepLogs(s.out), r.prober.Stop())
 }
 
-// rounds goes on for as long as it should, or until two hosts have answered, a round has not come back, or ctx ends.
+// rounds waits until one host holds, and has round after round until their time is over or ctx ends, at most up to the
+// first in which two hosts answered, no holder came back, or the lab failed.
 func (r *rig) rounds(ctx context.Context, s settings, progress io.Writer) ([]round, error) {
 	settling, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -31,11 +31,7 @@ func run(ctx context.Context, args []string, stdout *os.File, stderr io.Writer) 
 	}
 	safe, err := show(ctx, *binary, newScreen(stdout))
 	if err != nil {
-		fmt.Fprintln(stderr, "demo:", err)
-		var hinted interface{ Hint() string }
-		if errors.As(err, &hinted) {
-			fmt.Fprintln(stderr, "hint:", hinted.Hint())
-		}
+		lab.Complain(stderr, "demo", err)
 	}
 	if err != nil || !safe {
 		return 1
@@ -45,16 +41,11 @@ func run(ctx context.Context, args []string, stdout *os.File, stderr io.Writer) 
 
 // show is the whole demo. It reports whether everything went as it should.
 func show(ctx context.Context, binary string, out *screen) (safe bool, err error) {
-	if binary == "" {
-		dir, err := os.MkdirTemp("", "vipd-demo-")
-		if err != nil {
-			return false, err
-		}
-		defer os.RemoveAll(dir)
-		if binary, err = lab.BuildVipd(ctx, dir); err != nil {
-			return false, err
-		}
+	binary, remove, err := lab.Binary(ctx, binary)
+	if err != nil {
+		return false, err
 	}
+	defer remove()
 	l, err := lab.New(lab.Config{})
 	if err != nil {
 		return false, err

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,24 @@ type VipdConfig struct {
 	Notify       string        // path of the notify script, "" for none
 	Check        string        // path of the check script, run each second with fall 2 and rise 2; "" for none
 	RestartDelay time.Duration // 0 means 1 s, as in deploy/vipd.service
+}
+
+// Binary returns the path of a vipd: the one that was given or, if that is "", one that BuildVipd builds. The caller calls
+// remove when it needs the program no more; what was given stays.
+func Binary(ctx context.Context, given string) (path string, remove func(), err error) {
+	if given != "" {
+		return given, func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "vipd-")
+	if err != nil {
+		return "", nil, fmt.Errorf("build vipd: %w", err)
+	}
+	remove = func() { os.RemoveAll(dir) }
+	if path, err = BuildVipd(ctx, dir); err != nil {
+		remove()
+		return "", nil, err
+	}
+	return path, remove, nil
 }
 
 // BuildVipd builds vipd from the module that the working directory is in, and returns the path of the program.
