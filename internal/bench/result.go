@@ -3,6 +3,8 @@ package main
 import (
 	"slices"
 	"time"
+
+	"github.com/vipd/vipd/internal/lab"
 )
 
 // column is all that was measured of one contestant.
@@ -33,17 +35,8 @@ func summarise(trials []trial, of func(trial) time.Duration) summary {
 		s.unclear += t.Unclear
 	}
 	slices.Sort(lengths)
-	s.median, s.p95, s.max = quantile(lengths, 0.5), quantile(lengths, 0.95), quantile(lengths, 1)
+	s.median, s.p95, s.max = lab.Quantile(lengths, 0.5), lab.Quantile(lengths, 0.95), lab.Quantile(lengths, 1)
 	return s
-}
-
-// quantile is the smallest value that at least that share of the values does not exceed (nearest rank).
-func quantile(sorted []time.Duration, share float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	rank := int(share*float64(len(sorted)) + 0.999999)
-	return sorted[min(max(rank, 1), len(sorted))-1]
 }
 
 func outage(t trial) time.Duration { return t.Outage }

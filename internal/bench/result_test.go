@@ -9,25 +9,6 @@ import (
 	"github.com/vipd/vipd/internal/lab"
 )
 
-func TestQuantileIsTheNearestRank(t *testing.T) {
-	tests := []struct {
-		n     int
-		share float64
-		want  time.Duration
-	}{
-		{0, 0.5, 0}, {1, 0.5, 1}, {1, 0.95, 1}, {2, 0.5, 1}, {3, 0.5, 2}, {20, 0.5, 10}, {20, 0.95, 19}, {20, 1, 20}, {100, 0.95, 95},
-	}
-	for _, test := range tests {
-		var values []time.Duration
-		for i := range test.n {
-			values = append(values, time.Duration(i+1))
-		}
-		if got := quantile(values, test.share); got != test.want {
-			t.Errorf("quantile %v of 1 … %d: %d, want %d", test.share, test.n, got, test.want)
-		}
-	}
-}
-
 func TestSummaryKeepsTheWorst(t *testing.T) {
 	got := summarise([]trial{
 		{Outage: 30, Overlap: 0, Moved: true},

@@ -91,7 +91,7 @@ func shared(a, b lab.Span) lab.Span {
 }
 
 // silence is how long nobody answered in those times: in all, and the longest in one piece.
-func (r record) silence(in []lab.Span) (sum, longest time.Duration) {
+func (r record) silence(in ...lab.Span) (sum, longest time.Duration) {
 	for _, s := range r.Answers {
 		if s.Answered != 0 {
 			continue
@@ -172,10 +172,10 @@ func (r record) counts() []count {
 // names lists the hosts of a set.
 func (r record) names(a lab.Answers) []string { return lab.Timeline{Hosts: r.Hosts}.Names(a) }
 
-// everything is the time from the first round to the end.
-func (r record) everything() []lab.Span {
+// everything is the time from the first round to the end; none if there was no round.
+func (r record) everything() lab.Span {
 	if len(r.Rounds) == 0 {
-		return nil
+		return lab.Span{}
 	}
-	return []lab.Span{{From: r.Rounds[0].From, To: r.Length}}
+	return lab.Span{From: r.Rounds[0].From, To: r.Length}
 }

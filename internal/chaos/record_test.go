@@ -42,10 +42,10 @@ func TestTheRunIsJudgedByWhatWasWrongAtTheTime(t *testing.T) {
 	if sum, longest := r.silence(r.everything()); sum != 4*second || longest != 2*second {
 		t.Errorf("silent for %v, longest %v; want 4 s, 2 s", sum, longest)
 	}
-	if _, longest := r.silence(r.quiet()[:2]); longest != 500*time.Millisecond {
+	if _, longest := r.silence(r.quiet()[:2]...); longest != 500*time.Millisecond {
 		t.Errorf("silent without a fault for %v, want 500 ms", longest)
 	}
-	if _, longest := r.silence(r.calm()[:2]); longest != 0 {
+	if _, longest := r.silence(r.calm()[:2]...); longest != 0 {
 		t.Errorf("silent once a holder was back for %v, want 0", longest)
 	}
 	if r.late() != 1 || r.good() {

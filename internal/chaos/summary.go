@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/vipd/vipd/internal/lab"
 )
 
 // figure is a line of the summary.
@@ -16,13 +18,10 @@ type figure struct {
 
 // figures sums the run up.
 func (r record) figures() []figure {
-	var all time.Duration
-	for _, span := range r.everything() {
-		all = span.Length()
-	}
+	all := r.everything().Length()
 	silent, _ := r.silence(r.everything())
-	_, quietLongest := r.silence(r.quiet())
-	_, calmLongest := r.silence(r.calm())
+	_, quietLongest := r.silence(r.quiet()...)
+	_, calmLongest := r.silence(r.calm()...)
 	list := []figure{
 		{Name: "two holders", Value: ms(r.overlap()), Bad: r.overlap() > 0},
 		{Name: "faults", Value: fmt.Sprintf("%d in %d rounds", len(r.Faults), len(r.Rounds))},
@@ -51,7 +50,8 @@ func (r record) backs() string {
 		return "never"
 	}
 	slices.Sort(backs)
-	return fmt.Sprintf("median %s, p95 %s, longest %s", ms(backs[len(backs)/2]), ms(backs[len(backs)*95/100]), ms(backs[len(backs)-1]))
+	quantile := func(share float64) string { return ms(lab.Quantile(backs, share)) }
+	return fmt.Sprintf("median %s, p95 %s, longest %s", quantile(0.5), quantile(0.95), quantile(1))
 }
 
 // unasked lists the starts of daemons that nobody had killed or rebooted.
