@@ -19,7 +19,9 @@ var pageText string
 
 // page is what the template shows. Times are seconds since the prober's start.
 type page struct {
-	Record    view
+	Record    record
+	Figures   []figure
+	Counts    []count
 	Bad       bool
 	OverlapMS int64
 	Seconds   float64
@@ -28,12 +30,6 @@ type page struct {
 	Bands     []mark
 	Rounds    []row
 }
-
-// view is the record with what the template calls.
-type view struct{ record }
-
-func (v view) Figures() []figure { return v.figures() }
-func (v view) Counts() []count   { return v.counts() }
 
 // lane is a host, or what concerns all of them.
 type lane struct {
@@ -67,7 +63,8 @@ func render(rec record) ([]byte, error) {
 		return nil, err
 	}
 	p := page{
-		Record: view{rec}, Bad: !rec.good(), OverlapMS: rec.overlap().Milliseconds(), Seconds: rec.Length.Seconds(),
+		Record: rec, Figures: rec.figures(), Counts: rec.counts(), Bad: !rec.good(),
+		OverlapMS: rec.overlap().Milliseconds(), Seconds: rec.Length.Seconds(),
 		Groups: colours(), Bands: bands(rec), Rounds: table(rec),
 	}
 	for i, host := range rec.Hosts {

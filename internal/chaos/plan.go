@@ -21,8 +21,8 @@ type planned struct {
 	seed         uint64 // of what the kind itself chooses
 }
 
-// plan draws the faults of a round: as many as hosts, up to four more. In every second round or so they all are mended at the same time. It
-// depends on nothing but its arguments.
+// plan draws the faults of a round: as many as hosts, or up to four more. In every second round or so all of them are
+// mended at the same time. It depends on nothing but its arguments.
 func plan(seed uint64, number, hosts int, all []kind) []planned {
 	random := rand.New(rand.NewPCG(seed, uint64(number)))
 	var faults []planned

@@ -1,6 +1,6 @@
 // Package lab builds a small data centre out of network namespaces: hosts on one switch, a client, and a load
-// balancer with direct server return. Programs run in it unchanged, real packets pass, and faults of the
-// network happen in the switch, so that a host notices no more of them than it would of a broken network. A [Prober] asks every host
+// balancer with direct server return. Programs run in it unchanged, real packets pass, and faults of the network happen
+// in the switch, so that a host notices no more of them than it would of a broken network. A [Prober] asks every host
 // each millisecond whether it accepts packets for the floating address, which is what all claims about outages and
 // about two holders are measured by.
 //

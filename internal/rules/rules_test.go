@@ -74,7 +74,7 @@ var rules = []rule{
 		testsFree: true,
 	},
 	{
-		reason: "internal is for tests, demo and bench: the program may not depend on it",
+		reason: "internal is for tests, demo, bench and chaos: the program may not depend on it",
 		forbids: func(_, imported string) bool {
 			return within(imported, module+"internal")
 		},
