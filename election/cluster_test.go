@@ -84,6 +84,13 @@ func (w *network) isolate(addr string, cut bool) {
 	}
 }
 
+// part cuts or heals the link between two addresses.
+func (w *network) part(a, b string, cut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut[a+">"+b], w.cut[b+">"+a] = cut, cut
+}
+
 type lossyConn struct {
 	net.Conn
 	network  *network

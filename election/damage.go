@@ -40,14 +40,18 @@ func wayOut(err error, otherwise string) string {
 	switch {
 	case says(err, syscall.EROFS):
 		return "the file system has become read-only: see `dmesg`; mend it, or let data_dir be elsewhere"
-	case isFull(err):
+	case says(err, syscall.ENOSPC), says(err, syscall.EDQUOT):
 		return "make room on that file system; vipd needs a few MiB"
 	}
 	return otherwise
 }
 
-// isFull reports that a file system has no room, which may pass.
-func isFull(err error) bool { return says(err, syscall.ENOSPC) || says(err, syscall.EDQUOT) }
+// isFull reports that the kernel took a write back for want of room, which may pass. If
+// a sync says so, part of what was written before may be there.
+func isFull(err error) bool {
+	path, ok := errors.AsType[*fs.PathError](err)
+	return ok && path.Op == "write" && (says(err, syscall.ENOSPC) || says(err, syscall.EDQUOT))
+}
 
 func says(err error, number syscall.Errno) bool {
 	return errors.Is(err, number) || strings.Contains(err.Error(), number.Error())

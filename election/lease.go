@@ -320,15 +320,25 @@ func (r *rules) silent(term uint64) bool {
 }
 
 // mute reports whether this leader has fallen silent in term for good, and sees to
-// it if a write hangs: raft would not notice, its heartbeats go on beside it. A sole
-// member goes on, since there is nobody to make way for.
+// it if a write hangs: raft would not notice, its heartbeats go on beside it. Where the
+// others could not elect without this one, it goes on.
 func (r *rules) mute(term uint64) bool {
-	if r.hanging {
-		if voters := r.voters(term); len(voters) != 1 || voters[0] != r.self {
-			r.muted = max(r.muted, term)
-		}
+	if r.hanging && r.dispensable(term) {
+		r.muted = max(r.muted, term)
 	}
 	return r.muted >= term
+}
+
+// dispensable reports whether the others that acknowledged a call of term less than T
+// ago are a majority.
+func (r *rules) dispensable(term uint64) bool {
+	voters, others, now := r.voters(term), 0, r.now()
+	for _, id := range voters {
+		if sent, ok := r.held.acked[id]; ok && id != r.self && r.held.term == term && now.Sub(sent) < r.detect {
+			others++
+		}
+	}
+	return others > len(voters)/2
 }
 
 // setHanging says whether a write of this member hangs. It then obeys no take-over

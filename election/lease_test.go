@@ -348,6 +348,7 @@ func TestALeaseThatGoesOnAfterItHadRunOutIsSignalled(t *testing.T) {
 func TestSilenceALeaderWhoseDiskHangsHoldsUntilItsLeaseEndsAndNoLongerInThatTerm(t *testing.T) {
 	b := newBench(t)
 	b.acknowledged(7, "a", 10_000)
+	b.acknowledged(7, "c", 10_000)
 	b.setHanging(true)
 	b.acknowledged(7, "a", 10_100)
 	b.wantFence(10_000 + 750)
@@ -364,6 +365,18 @@ func TestSilenceALeaderWhoseDiskHangsHoldsUntilItsLeaseEndsAndNoLongerInThatTerm
 	b.clock = 10_800
 	b.acknowledged(8, "a", 10_800)
 	b.wantFence(10_800 + 750)
+}
+
+func TestSilenceALeaderThatTheOthersCannotDoWithoutGoesOnWhileItsDiskHangs(t *testing.T) {
+	b := newBench(t)
+	b.acknowledged(7, "a", 10_000)
+	b.setHanging(true) // and c is gone
+	b.clock = 10_100
+	b.acknowledged(7, "a", 10_100)
+	b.wantFence(10_100 + 750)
+	if b.silent(7) {
+		t.Error("it is silent, though a alone can't elect")
+	}
 }
 
 func TestSilenceASoleMemberMakesWayForNobody(t *testing.T) {

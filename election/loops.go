@@ -62,8 +62,8 @@ func (n *Node) holdAlone(ctx context.Context) error {
 		now, term := n.cfg.Now(), n.raft.CurrentTerm()
 		wait = n.cfg.Detect / 2 // shorter than a lease, if the last peer goes
 		if n.raft.State() == raft.Leader && n.raft.CurrentTerm() == term && len(n.view.voters()) == 1 {
-			if n.rules.hasAbdicated(term) {
-				return errors.New("left alone after a hand-over that failed; a restart begins a new term")
+			if n.rules.hasAbdicated(term) || n.rules.silent(term) {
+				return errors.New("left alone in a term whose lease was given up; a restart begins a new term")
 			}
 			wait = n.cfg.Detect / 5
 			n.rules.acknowledged(term, n.rules.self, now)

@@ -1,18 +1,24 @@
 package election
 
 import (
+	"io/fs"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/raft"
 )
+
+// noRoom is what the kernel says of a write for which there is no room.
+var noRoom = &fs.PathError{Op: "write", Path: "raft.db", Err: syscall.ENOSPC}
 
 // wantEnd waits until a member ends by itself, because of its disk, and closes it.
 func wantEnd(t *testing.T, h *host) {
 	t.Helper()
 	select {
 	case err := <-h.done:
-		if err == nil || !strings.Contains(err.Error(), "data directory: a write failed: input/output error") {
+		if err == nil || !strings.Contains(err.Error(), "data directory: a write failed: ") {
 			t.Errorf("it ended with %v", err)
 		}
 	case <-time.After(time.Minute):
@@ -61,7 +67,7 @@ func TestACandidateThatCannotWriteItsTermEndsAndAnotherIsElected(t *testing.T) {
 func TestAFollowerWhoseDiskIsFullStaysAndSaysSo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		_, hosts := form(t, 3, half)
-		hosts[1].drive.fail(syscall.ENOSPC)
+		hosts[1].drive.fail(noRoom)
 		write(hosts[0])
 		time.Sleep(time.Minute)
 		if !hosts[0].node.Lease().Held {
@@ -82,7 +88,7 @@ func TestAStartWhoseTermCannotBeWrittenSaysSo(t *testing.T) {
 		want string
 	}{
 		{syscall.EIO, "data directory: a write failed: input/output error"},
-		{syscall.ENOSPC, "failed to save current term: no space left on device"},
+		{noRoom, "failed to save current term: write raft.db: no space left on device"},
 	} {
 		bubble(t, func(t *testing.T) {
 			w, hosts := form(t, 1, half)
@@ -95,5 +101,41 @@ func TestAStartWhoseTermCannotBeWrittenSaysSo(t *testing.T) {
 				t.Errorf("got %v, want %s", err, c.want)
 			}
 		})
+	}
+}
+
+// raft believes that what it has removed, to write something else in its place, is there
+// anew, also if that could not be written.
+func TestAFollowerWithoutRoomForWhatReplacesItsEntriesEndsAndCatchesUp(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w, hosts := form(t, 3, half)
+		old := hosts[0]
+		w.isolate(old.cfg.Address.String(), true)
+		old.node.raft.Apply([]byte(`{"intent":{"term":1,"reason":"nobody else has this"}}`), 0)
+		now := awaitHolder(t, hosts, hosts[1:])
+		time.Sleep(4 * half)
+		old.drive.fail(noRoom)
+		w.isolate(old.cfg.Address.String(), false)
+		wantEnd(t, old)
+		old.drive.fail(nil)
+		old.start()
+		await(t, "it has caught up", func() bool { return old.node.raft.LastIndex() == now.node.raft.LastIndex() })
+		haltAll(t, hosts)
+	})
+}
+
+func TestAfterAWriteThatFailedNothingIsWritten(t *testing.T) {
+	h := newHost(t, newNetwork(), 1, half)
+	told := 0
+	s := &store{Disk: &drivenDisk{h.disk(), h.drive}, lost: func(error) { told++ }}
+	t.Cleanup(func() { _ = s.Close() })
+	entry := &raft.Log{Index: 1, Term: 1}
+	h.drive.fail(syscall.EDQUOT) // of a sync: part of it may be there
+	if err := s.StoreLog(entry); err == nil || told != 1 {
+		t.Errorf("%v; told %d times", err, told)
+	}
+	h.drive.fail(nil)
+	if err := s.StoreLog(entry); err == nil || told != 1 {
+		t.Errorf("%v; told %d times", err, told)
 	}
 }

@@ -374,3 +374,33 @@ func TestThePairThatLostItsFounderWhileJoiningElectsAgain(t *testing.T) {
 		haltAll(t, append(hosts, second))
 	})
 }
+
+// A leave that is repeated finds the entry of the first attempt, which may never be
+// committed.
+func TestALeaveIsAcknowledgedOnlyWhenItIsCommitted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w, hosts := form(t, 5, half)
+		vm5, rest := hosts[4], hosts[1:4]
+		time.Sleep(3 * half)
+		for _, h := range rest { // vm1, which holds, and vm5 are left to themselves
+			for _, other := range []*host{hosts[0], vm5} {
+				w.part(h.cfg.Address.String(), other.cfg.Address.String(), true)
+			}
+		}
+		first, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_ = vm5.node.Leave(first)
+		if vm5.node.isMember() {
+			t.Fatal("vm5 has not got the entry that takes it out")
+		}
+		if err := vm5.node.Leave(t.Context()); err == nil {
+			t.Error("the leave was acknowledged, though most members know nothing of it")
+		}
+		now := awaitHolder(t, hosts, rest)
+		for _, h := range rest {
+			w.isolate(h.cfg.Address.String(), false)
+		}
+		await(t, "vm5 is back", func() bool { return vm5.node.isMember() && vm5.node.Status().Leader.Name == now.cfg.Name })
+		haltAll(t, hosts)
+	})
+}

@@ -142,6 +142,11 @@ func (n *Node) change(ctx context.Context, f func() error) error {
 	return f()
 }
 
+// settled waits until a majority has what this leader has, its configuration included.
+func (n *Node) settled(ctx context.Context) error {
+	return n.confirmed(ctx, n.raft.Barrier(commitTimeout))
+}
+
 // step performs one change of raft's configuration, T after the last one of this
 // member: by then no lease rests on the configuration before it, whose majorities
 // need not overlap with those of the next. (Of another leader no lease is left.)
@@ -162,7 +167,7 @@ func (n *Node) admit(ctx context.Context, m Member) error {
 		}
 		id, address := raft.ServerID(m.ID), raft.ServerAddress(m.Address)
 		if slices.Contains(n.view.voters(), id) {
-			return nil
+			return n.settled(ctx)
 		}
 		if err := n.commit(ctx, command{Member: &m}); err != nil {
 			return err
@@ -255,7 +260,7 @@ func (n *Node) Leave(ctx context.Context) error {
 	if !n.isMember() && n.hello().Cluster == "" {
 		return ErrNotMember
 	}
-	if n.isMember() {
+	if len(n.view.Configuration().Servers) > 0 { // also if it is in it no more: that may not be settled
 		if err := n.askToLeave(ctx); err != nil {
 			return err
 		}
@@ -301,7 +306,7 @@ func (n *Node) duringElections(ctx context.Context, f func() error) error {
 // may go.
 func (n *Node) release(ctx context.Context, id string) error {
 	if _, _, ok := n.find(id); !ok {
-		return nil
+		return n.settled(ctx)
 	}
 	return n.expel(ctx, id)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -36,6 +37,9 @@ type store struct {
 	watchdog *watchdog   // may be nil
 	started  atomic.Bool // raft runs, on goroutines of its own
 
+	given     atomic.Bool // up: no write is tried any more
+	truncated atomic.Bool // the newest entries were removed, and none written since
+
 	mu         sync.Mutex
 	stagedTerm uint64
 }
@@ -60,7 +64,7 @@ func (s *store) SetUint64(key []byte, value uint64) error {
 	if string(key) != keyVoteTerm {
 		err := s.write(func() error { return s.Disk.SetUint64(key, value) })
 		if err != nil && s.started.Load() {
-			s.lost(err)
+			s.giveUp(err)
 			runtime.Goexit() // raft's main loop: it would panic, and nobody would say why
 		}
 		return err
@@ -109,9 +113,17 @@ func (s *store) put(key string, value any) error {
 	return s.write(func() error { return s.Disk.Set([]byte(key), b) })
 }
 
-// StoreLogs writes entries of the log.
+// StoreLogs writes entries of the log. Where it has removed others before, raft can't
+// go on without these: it believes that they are there.
 func (s *store) StoreLogs(logs []*raft.Log) error {
-	return s.write(func() error { return s.Disk.StoreLogs(logs) })
+	err := s.write(func() error { return s.Disk.StoreLogs(logs) })
+	switch {
+	case err == nil:
+		s.truncated.Store(false)
+	case s.truncated.Load():
+		s.giveUp(err)
+	}
+	return err
 }
 
 // StoreLog writes one entry.
@@ -119,6 +131,9 @@ func (s *store) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{l
 
 // DeleteRange removes entries of the log.
 func (s *store) DeleteRange(first, last uint64) error {
+	if end, err := s.LastIndex(); err == nil && last >= end {
+		s.truncated.Store(true)
+	}
 	return s.write(func() error { return s.Disk.DeleteRange(first, last) })
 }
 
@@ -141,6 +156,9 @@ func (w *watchedSink) Close() error { return w.store.write(w.SnapshotSink.Close)
 
 // write performs one write, watched, and tells how it ended.
 func (s *store) write(f func() error) error {
+	if s.given.Load() {
+		return errGivenUp
+	}
 	if s.watchdog != nil {
 		defer s.watchdog.watch()()
 	}
@@ -148,10 +166,19 @@ func (s *store) write(f func() error) error {
 	if s.failing != nil {
 		s.failing(err)
 	}
-	if err != nil && !isFull(err) && s.lost != nil {
-		s.lost(err) // bbolt goes on from what it believes to have written
+	if err != nil && !isFull(err) {
+		s.giveUp(err) // bbolt goes on from what it believes to have written
 	}
 	return err
+}
+
+var errGivenUp = errors.New("a write before has failed")
+
+// giveUp ends all writing: what is on the disk is not certain any more.
+func (s *store) giveUp(err error) {
+	if s.lost != nil && !s.given.Swap(true) {
+		s.lost(err)
+	}
 }
 
 // get fails with raft's own "not found" where there is nothing.

@@ -75,7 +75,11 @@ func (s *server) run(ctx context.Context, socket *control.Socket) error {
 		return err
 	}
 	err := s.serve(ctx, socket)
-	return errors.Join(err, s.node.Close(), s.kernel.Clear())
+	closing := errors.Join(s.node.Close(), s.kernel.Clear())
+	if closing != nil && errors.Is(err, election.ErrLeft) {
+		return closing // what it has left is not gone yet: the next life is for another process
+	}
+	return errors.Join(err, closing)
 }
 
 // cannotListen adds what to look at when the port is taken.
