@@ -13,8 +13,10 @@ import (
 type kernel struct {
 	deadline   election.Instant // of the fence
 	armed      bool
+	disarmed   election.Instant // when it was last seen to be, if it is not armed
 	bound      bool
 	validUntil election.Instant // then the kernel takes the address off
+	lasting    bool             // it does not: whoever does not take it off by himself is found out
 	lastOpen   election.Instant // the fence was open until then, or later
 	faults     kernelFaults
 
@@ -25,7 +27,7 @@ type kernel struct {
 type kernelFaults struct{ arm, bind, release bool }
 
 func (k *kernel) isOpen(now election.Instant) bool { return now < k.deadline }
-func (k *kernel) has(now election.Instant) bool    { return k.bound && now < k.validUntil }
+func (k *kernel) has(now election.Instant) bool    { return k.bound && (k.lasting || now < k.validUntil) }
 
 // closedFor is how long the fence has been closed; 0 if it is open.
 func (k *kernel) closedFor(now election.Instant) time.Duration {
@@ -42,6 +44,20 @@ func (k *kernel) set(now, deadline election.Instant) {
 		k.lastOpen = max(k.lastOpen, k.deadline)
 	}
 	k.deadline = deadline
+}
+
+// unarmedFor is how long there has been no fence; 0 if there is one.
+func (k *kernel) unarmedFor(now election.Instant) time.Duration {
+	if k.armed {
+		return 0
+	}
+	return now.Sub(k.disarmed)
+}
+
+func (k *kernel) disarm(now election.Instant) {
+	if k.armed {
+		k.armed, k.disarmed = false, now
+	}
 }
 
 // changed tells the daemon, as a netlink message does.
@@ -94,7 +110,7 @@ func (c calls) SetDeadline(boottime int64) {
 func (c calls) Arm() error {
 	return c.do(func(k *kernel, now election.Instant) error {
 		if k.faults.arm {
-			k.armed = false
+			k.disarm(now)
 			return errKernel
 		}
 		k.set(now, 0)

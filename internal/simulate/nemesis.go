@@ -373,7 +373,7 @@ func (n *nemesis) powerLoss() { n.fell(n.host(), "loses its power", true, func()
 // majority keeps its memory.
 func (n *nemesis) mayChange() bool {
 	n.changed++
-	return n.changed <= (len(n.hosts)-1)/2
+	return n.changed <= max(1, (len(n.hosts)-1)/2)
 }
 
 func (n *nemesis) wipe() {
@@ -520,7 +520,7 @@ func (n *nemesis) removeFence() {
 	n.timeline.add(h.name, "the filter of the fence is removed by hand")
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	h.kernel.armed = false
+	h.kernel.disarm(h.clock.now())
 	h.kernel.changed()
 }
 

@@ -49,6 +49,7 @@ func newWorld(seed uint64, p Profile) *world {
 	w.network = newNetwork(w.chance, near)
 	for i := range p.Nodes {
 		w.hosts = append(w.hosts, newHost(w, i))
+		w.hosts[i].kernel.lasting = seed%2 == 0
 	}
 	return w
 }
@@ -59,7 +60,7 @@ func (w *world) grace() time.Duration { return 2*w.longestStumble() + 10*time.Mi
 
 func (w *world) longestStumble() time.Duration { return w.detect }
 
-// break_ notes that an invariant does not hold. The caller has w.mu.
+// fails notes that an invariant does not hold. The caller has w.mu.
 func (w *world) fails(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	w.timeline.add("INVARIANT", "%s", text)
@@ -146,9 +147,12 @@ func (w *world) inspect() {
 	defer w.mu.Unlock()
 	for _, h := range w.hosts {
 		now := h.clock.now()
-		closed := h.kernel.closedFor(now)
-		if h.kernel.has(now) && h.daemon != nil && closed > 2*time.Second+w.grace() && time.Since(h.disturbed) > 2*time.Second+w.grace() {
-			w.fails("%s still has the address, and its fence has been closed for %s", h.name, closed)
+		if !h.kernel.has(now) || h.daemon == nil || time.Since(h.disturbed) <= 2*time.Second+w.grace() {
+			continue
+		}
+		closed, unarmed := h.kernel.closedFor(now), h.kernel.unarmedFor(now)
+		if max(closed, unarmed) > 2*time.Second+w.grace() {
+			w.fails("%s still has the address, and its fence has been closed for %s, away for %s", h.name, closed, unarmed)
 			h.disturbed = time.Now() // say it once
 		}
 	}
