@@ -144,7 +144,7 @@ func newHost(t *testing.T, w *network, i int, detect time.Duration) *host {
 		log = zaptest.NewLogger(t).Named(fmt.Sprintf("vm%d", i))
 	}
 	h := &host{t: t, dir: t.TempDir(), drive: &drive{}, net: w, fence: &memoryFence{}, cfg: Config{
-		Name: fmt.Sprintf("vm%d", i), Address: addr, Version: "test", Detect: detect, Machine: "m",
+		Name: fmt.Sprintf("vm%d", i), Address: addr, Version: "test", Detect: detect, Machine: "m", Pair: true,
 		Dial: w.dialer(addr.String()), Now: testNow, Log: log,
 	}}
 	h.cfg.Fence = h.fence
@@ -159,17 +159,17 @@ func (h *host) start() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	node.HandleMoves(func(ctx context.Context, target string) error {
-		to, err := node.Successor(ctx, target)
+	node.HandleMoves(func(ctx context.Context, m Move) error {
+		to, err := node.Successor(ctx, m.Target)
 		if err != nil {
 			return err
 		}
-		if err := node.Intend("asked"); err != nil {
+		if err := node.Intend("asked", m.Cause); err != nil {
 			return err
 		}
 		return node.HandOver(ctx, to)
 	})
-	node.SetFitness(Ready, "")
+	node.SetStanding(Standing{Fitness: Ready})
 	ctx, cancel := context.WithCancel(context.Background())
 	h.node, h.stop, h.done = node, cancel, make(chan error, 1)
 	go func() { h.done <- node.Run(ctx) }()

@@ -2,6 +2,7 @@ package election
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -42,6 +43,10 @@ func (n *Node) successor(ctx context.Context, target string) (Member, error) {
 			return Member{}, hinted(target+" leads already", "name another member, or none")
 		case !n.reachable(s.ID):
 			return Member{}, hinted(target+" can't take over: it is silent", "see `vipd status`")
+		case m.Witness:
+			return Member{}, hinted(target+" is a witness, which never holds the addresses", "name another member, or none")
+		case m.Paused:
+			return Member{}, hinted(target+" is paused", "run `vipd resume` there, or name another member, or none")
 		case !m.Healthy:
 			return Member{}, hinted(target+" is not well: "+m.Reason, "mend that, or name another member, or none")
 		case s.Suffrage != raft.Voter:
@@ -52,7 +57,7 @@ func (n *Node) successor(ctx context.Context, target string) (Member, error) {
 		return m, n.ready(ctx, m)
 	}
 	holds := n.rules.isAble()
-	for _, id := range n.candidates() {
+	for _, id := range n.successors() {
 		if s, m, ok := n.find(string(id)); ok && (m.Healthy || m.Able && !holds) && n.canSucceed(s) && n.ready(ctx, m) == nil {
 			return m, nil
 		}
@@ -80,17 +85,34 @@ func (n *Node) candidates() []raft.ServerID {
 	return ids
 }
 
+// successors returns the other members, the best one first.
+func (n *Node) successors() []raft.ServerID {
+	ids := n.candidates()
+	slices.SortStableFunc(ids, n.compare)
+	return ids
+}
+
 func (n *Node) canSucceed(s raft.Server) bool {
 	return s.Suffrage == raft.Voter && n.reachable(s.ID) && n.transport.matched(s.ID) >= n.raft.CommitIndex()
 }
 
-// Intend writes into the history why the coming hand-over happens; the lease runs
+// Prepare has a member warm the service up before this one lets go of it, and waits until
+// that is done. A member of an earlier version, which can't, is taken as it is.
+func (n *Node) Prepare(ctx context.Context, to Member) error {
+	err := n.call(ctx, to.Address, pathPrepare, struct{}{}, nil)
+	if err == nil || errors.Is(err, errUnknownCall) {
+		return nil
+	}
+	return fmt.Errorf("prepare %s: %w", to.Name, err)
+}
+
+// Intend writes into the history why the coming hand-over happens, and who wants it; the lease runs
 // on. It blocks for one replicated entry, but for no more than a second: a disk that
 // hangs is a reason to hand over, not to wait.
-func (n *Node) Intend(reason string) error {
+func (n *Node) Intend(reason string, cause Cause) error {
 	done := make(chan error, 1)
 	n.background.Go(func() {
-		done <- n.commit(context.Background(), command{Intent: &intent{Term: n.raft.CurrentTerm(), Reason: reason}})
+		done <- n.commit(context.Background(), command{Intent: &intent{Term: n.raft.CurrentTerm(), Reason: reason, Cause: cause}})
 	})
 	select {
 	case err := <-done:
@@ -130,8 +152,12 @@ func (n *Node) HandOver(ctx context.Context, to Member) error {
 	}
 }
 
-// Move asks the leader, wherever it is, to hand over to the named member, or to
-// the best one if the name is empty.
-func (n *Node) Move(ctx context.Context, target string) error {
-	return n.callLeader(ctx, "", pathMove, target)
+// Move asks the leader, wherever it is, to hand over. One of an earlier version learns
+// only to whom.
+func (n *Node) Move(ctx context.Context, m Move) error {
+	err := n.callLeader(ctx, "", pathHandOver, m, nil)
+	if errors.Is(err, errUnknownCall) {
+		return n.callLeader(ctx, "", pathMove, m.Target, nil)
+	}
+	return err
 }

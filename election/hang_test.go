@@ -125,7 +125,7 @@ func awaitHolder(t *testing.T, all, among []*host) *host {
 }
 
 // write has an entry written on all members.
-func write(h *host) { _ = h.node.Intend("a test") }
+func write(h *host) { _ = h.node.Intend("a test", ByItself) }
 
 func TestAHolderWhoseDiskHangsIsReplaced(t *testing.T) {
 	for _, detect := range []time.Duration{100 * time.Millisecond, half, 2 * time.Second} {

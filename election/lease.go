@@ -76,6 +76,7 @@ type rules struct {
 
 	mu         mutex
 	able       bool    // may hold a lease: the fence is armed and nothing forbids it
+	fit        bool    // may begin one: nobody better is known to be there
 	hanging    bool    // a write of this member hangs, and its raft with it
 	muted      uint64  // highest term in which it fell silent as the leader because of that
 	quarantine Instant // no vote, no candidacy, no lease before
@@ -140,10 +141,10 @@ func (r *rules) extend() {
 		return
 	}
 	until := r.majority(voters, now).Add(r.lease)
-	if until <= r.held.until || until <= now {
+	began := r.held.until <= now // also anew, after it had run out
+	if until <= r.held.until || until <= now || began && !r.fit {
 		return
 	}
-	began := r.held.until <= now // also anew, after it had run out
 	r.held.until = until
 	if !leftOut(ruleOwnLease) {
 		r.promised.term, r.promised.to, r.promised.until = term, r.self, until // a lease is a promise to oneself
@@ -386,13 +387,14 @@ func (r *rules) unready() error {
 	return nil
 }
 
-// setAble says whether this member may hold (rule "standing"). A lease that it has
-// is not extended any more once it may not. It may still be elected, so that the
-// log goes on if it alone has all of it, but then opens no fence and hands over.
-func (r *rules) setAble(able bool) {
+// setFitness says whether this member may hold, and whether it may begin to (rule
+// "standing"). A lease that it has is not extended any more once it is unable, and runs
+// on if it merely is unwell. Either way it may be elected, so that the log goes on if it
+// alone has all of it, but then opens no fence and hands over.
+func (r *rules) setFitness(f Fitness) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.able = able
+	r.able, r.fit = f != Unable, f >= LastResort
 }
 
 func (r *rules) isAble() bool {
@@ -425,6 +427,14 @@ func (r *rules) ledSince() Instant {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.held.since
+}
+
+// toldToTakeOver returns the highest term whose leader has let go of all it held and
+// told this member to take over; zero if none has.
+func (r *rules) toldToTakeOver() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.obeyed
 }
 
 // lastAcked returns when the last call left that peer acknowledged in the current

@@ -27,7 +27,7 @@ func newBench(t *testing.T, voters ...raft.ServerID) *bench {
 	}
 	b := &bench{t: t, clock: 10_000 - Instant(testDetect), fence: &memoryFence{until: 1 << 62}, who: voters}
 	b.rules = newRules("b", testDetect, func() Instant { return b.clock }, func(uint64) []raft.ServerID { return b.who }, b.fence)
-	b.setAble(true)
+	b.setFitness(Ready)
 	b.clock = 10_000
 	return b
 }
@@ -199,7 +199,7 @@ func TestQuarantineAFreshStartNeitherVotesNorStandsNorHoldsButFollows(t *testing
 	b := newBench(t)
 	fence := &memoryFence{until: 1 << 62}
 	r := newRules("b", testDetect, func() Instant { return b.clock }, func(uint64) []raft.ServerID { return []raft.ServerID{"b"} }, fence)
-	r.setAble(true)
+	r.setFitness(Ready)
 	if fence.until != 0 {
 		t.Error("the fence was not closed at the start")
 	}
@@ -261,7 +261,7 @@ func TestTakeOverIsObeyedOnlyFromTheCurrentLeaderInItsTerm(t *testing.T) {
 		{"from somebody else", 7, "c", func(*bench) {}, false},
 		{"after another leader was acknowledged", 7, "a", func(b *bench) { b.want(b.promise(8, "c"), nil) }, false},
 		{"after a candidacy", 7, "a", func(b *bench) { b.clock += 1_000; b.want(b.stand(8, false), nil) }, false},
-		{"where the fence is not armed", 7, "a", func(b *bench) { b.setAble(false) }, false},
+		{"where the fence is not armed", 7, "a", func(b *bench) { b.setFitness(Unable) }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)
@@ -301,7 +301,7 @@ func TestTakeOverAThirdMemberVotesForTheSuccessorInSpiteOfItsPromise(t *testing.
 func TestStandingAMemberThatIsNotAbleHoldsNothing(t *testing.T) {
 	b := newBench(t)
 	b.acknowledged(7, "a", 10_000)
-	b.setAble(false)
+	b.setFitness(Unable)
 	b.acknowledged(7, "a", 10_100)
 	b.wantFence(10_750)
 	b.want(b.mayVote(8, "c", false), errPromised)

@@ -104,7 +104,11 @@ func (n *Node) watchLease(ctx context.Context) {
 		if was = lease; lease.Held && recorded != lease.Term {
 			recorded = lease.Term
 			term := lease.Term
-			n.background.Go(func() { n.recordHolder(ctx, term) })
+			n.background.Go(func() {
+				if err := n.recordHolder(ctx, term); err != nil && !errors.Is(err, ErrNoLeader) {
+					n.log.Warn("the change of holder is not in the history", zap.Uint64("term", term), zap.Error(err))
+				}
+			})
 		}
 		wait := lease.Left + time.Millisecond
 		if !lease.Held {
@@ -169,19 +173,48 @@ func (n *Node) watchMembers(ctx context.Context) {
 	}
 }
 
-func (n *Node) recordHolder(ctx context.Context, term uint64) {
-	if err := n.raft.Barrier(commitTimeout).Error(); err != nil {
-		return // led no longer
+// recordHolder records this member as the holder of term.
+func (n *Node) recordHolder(ctx context.Context, term uint64) error {
+	if err := n.confirmed(ctx, n.raft.Barrier(commitTimeout)); err != nil {
+		return err // led no longer
 	}
 	reason := "the first holder"
 	if history := n.machine.get().History; len(history) > 0 {
-		reason = fmt.Sprintf("%s was silent for %s", history[len(history)-1].To, n.cfg.Detect)
-		if history[len(history)-1].To == n.cfg.Name {
+		last := history[len(history)-1]
+		if last.Term >= term {
+			return nil
+		}
+		reason = fmt.Sprintf("%s was silent for %s", last.To, n.cfg.Detect)
+		if last.To == n.cfg.Name {
 			reason = "a majority is in contact again"
 		}
 	}
-	err := n.commit(ctx, command{Holder: &Change{Time: time.Now(), To: n.cfg.Name, Term: term, Reason: reason}})
-	if err != nil {
-		n.log.Warn("the change of holder is not in the history", zap.Uint64("term", term), zap.Error(err))
+	return n.commit(ctx, command{Holder: &Change{Time: time.Now(), To: n.cfg.Name, Term: term, Reason: reason}})
+}
+
+// Claim records this member as the holder of the term of its lease, and says whom it
+// follows. Whoever binds the addresses only afterwards is known to all later holders,
+// whatever becomes of it. It blocks for two entries of the log.
+func (n *Node) Claim(ctx context.Context) (Claim, error) {
+	term, until := n.rules.current()
+	if until == 0 {
+		return Claim{}, ErrNoLeader
 	}
+	if err := n.recordHolder(ctx, term); err != nil {
+		return Claim{}, fmt.Errorf("claim the addresses: %w", err)
+	}
+	st := n.machine.get()
+	last := len(st.History) - 1
+	if last < 0 || st.History[last].Term != term {
+		return Claim{}, fmt.Errorf("claim the addresses: %w", ErrNoLeader)
+	}
+	from := st.History[last].From
+	if from == "" || from == n.cfg.Name {
+		return Claim{}, nil
+	}
+	previous, known := st.member(func(m Member) bool { return m.Name == from })
+	if !known {
+		previous = Member{ID: from, Name: from} // was removed
+	}
+	return Claim{Previous: previous, Orderly: n.rules.toldToTakeOver() == st.History[last-1].Term}, nil
 }

@@ -24,7 +24,7 @@ func TestAHandOverMovesTheLeaseAndLeavesItsReason(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		_, hosts := form(t, 3, half)
 		began := time.Now()
-		if err := hosts[1].node.Move(t.Context(), "vm3"); err != nil { // asked on a member that does not lead
+		if err := hosts[1].node.Move(t.Context(), Move{Target: "vm3", Cause: ByOperator}); err != nil { // asked on a member that does not lead
 			t.Fatal(err)
 		}
 		await(t, "vm3 holds", func() bool { return hosts[2].node.Lease().Held })
@@ -67,13 +67,13 @@ func TestAnAbdicatedHolderWithoutSuccessorMakesWay(t *testing.T) {
 func TestASuccessorIsHealthy(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		_, hosts := form(t, 3, half)
-		hosts[1].node.SetFitness(Unwell, "its check fails")
-		hosts[2].node.SetFitness(Unwell, "its check fails")
+		hosts[1].node.SetStanding(Standing{Fitness: Unwell, Reason: "its check fails"})
+		hosts[2].node.SetStanding(Standing{Fitness: Unwell, Reason: "its check fails"})
 		await(t, "the leader knows", func() bool { _, err := hosts[0].node.successor(t.Context(), ""); return err != nil })
 		if _, err := hosts[0].node.successor(t.Context(), "vm3"); err == nil || !strings.Contains(err.Error(), "vm3 is not well: its check fails") {
 			t.Errorf("got %v", err)
 		}
-		hosts[2].node.SetFitness(Ready, "")
+		hosts[2].node.SetStanding(Standing{Fitness: Ready})
 		await(t, "vm3 is chosen", func() bool { m, err := hosts[0].node.successor(t.Context(), ""); return err == nil && m.Name == "vm3" })
 		haltAll(t, hosts)
 	})
@@ -82,7 +82,7 @@ func TestASuccessorIsHealthy(t *testing.T) {
 func TestAHealthyMemberIsElectedBeforeAnUnhealthyOne(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w, hosts := form(t, 3, half)
-		hosts[1].node.SetFitness(Unwell, "its check fails")
+		hosts[1].node.SetStanding(Standing{Fitness: Unwell, Reason: "its check fails"})
 		await(t, "all know", func() bool {
 			for _, h := range hosts {
 				if m := h.node.Status().Members; len(m) != 3 || m[1].Healthy {
@@ -105,10 +105,10 @@ func TestAHealthyMemberIsElectedBeforeAnUnhealthyOne(t *testing.T) {
 func TestAMemberThatIsUnableNeverHolds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w, hosts := form(t, 3, half)
-		hosts[1].node.SetFitness(Unable, "the fence is not armed")
+		hosts[1].node.SetStanding(Standing{Fitness: Unable, Reason: "the fence is not armed"})
 		w.isolate(hosts[0].cfg.Address.String(), true)
 		await(t, "vm3 holds", func() bool { return hosts[2].node.Lease().Held })
-		if err := hosts[2].node.Move(t.Context(), "vm2"); err == nil {
+		if err := hosts[2].node.Move(t.Context(), Move{Target: "vm2", Cause: ByOperator}); err == nil {
 			t.Error("the lease was moved to a member that can't hold it")
 		}
 		if hosts[1].node.Lease().Held {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -94,7 +95,8 @@ func (n *Node) isMember() bool {
 
 // Join makes this host a member of the cluster to which the host at peer belongs.
 // Any member will do. It blocks until this host has its vote, which takes a few
-// times detect. On a member it does nothing and reports so.
+// times detect, or is told to wait for it until a third host joins. On a member it does
+// nothing and reports so.
 func (n *Node) Join(ctx context.Context, peer string) (already bool, err error) {
 	var info clusterInfo
 	if err := n.call(ctx, peer, pathCluster, struct{}{}, &info); err != nil {
@@ -120,10 +122,11 @@ func (n *Node) Join(ctx context.Context, peer string) (already bool, err error) 
 		return false, err
 	}
 	me := n.reported()
-	if err := n.duringElections(ctx, func() error { return n.callLeader(ctx, peer, pathJoin, me) }); err != nil {
+	var answer joined
+	if err := n.duringElections(ctx, func() error { return n.callLeader(ctx, peer, pathJoin, me, &answer) }); err != nil {
 		return false, err
 	}
-	for !slices.Contains(n.view.voters(), n.rules.self) {
+	for !slices.Contains(n.view.voters(), n.rules.self) && !(answer.Waiting && n.isMember()) {
 		if !pause(ctx, 10*time.Millisecond) {
 			return false, fmt.Errorf("wait to be told of the vote: %w", context.Cause(ctx))
 		}
@@ -158,10 +161,11 @@ func (n *Node) step(ctx context.Context, f func() raft.IndexFuture) error {
 	return n.confirmed(ctx, f())
 }
 
-// admit makes m a member: first without a vote, with one when it has caught up. A
-// member of the same name that is gone is replaced.
-func (n *Node) admit(ctx context.Context, m Member) error {
-	return n.change(ctx, func() error {
+// admit makes m a member: first without a vote, with one when it has caught up and its
+// vote does no harm. A member of the same name that is gone is replaced.
+func (n *Node) admit(ctx context.Context, m Member) (any, error) {
+	var answer joined
+	err := n.change(ctx, func() error {
 		if err := n.replace(ctx, m); err != nil {
 			return err
 		}
@@ -178,15 +182,65 @@ func (n *Node) admit(ctx context.Context, m Member) error {
 		if err := n.awaitCaughtUp(ctx, id); err != nil {
 			return fmt.Errorf("%s does not follow at %s: %w", m.Name, m.Address, err)
 		}
-		if err := n.step(ctx, func() raft.IndexFuture { return n.raft.AddVoter(id, address, 0, commitTimeout) }); err != nil {
+		if err := n.enfranchise(ctx); err != nil {
+			return err
+		}
+		answer.Waiting = !slices.Contains(n.view.voters(), id)
+		n.log.Info("member joined", zap.String("member", m.Name), zap.String("address", m.Address), zap.Bool("waits_for_its_vote", answer.Waiting))
+		return nil
+	})
+	return answer, err
+}
+
+// enfranchise gives their votes to the members that have caught up. Two hosts with the
+// only votes are worse than one: when either is lost, the other can't elect. So a second
+// host waits for a third one, unless one of the two is a witness or the operator wants it.
+func (n *Node) enfranchise(ctx context.Context) error {
+	waiting := n.waiting()
+	if voters := n.view.voters(); len(waiting)+len(voters) == 2 && !n.cfg.Pair && !slices.ContainsFunc(append(voters, waiting...), n.isWitness) {
+		return nil
+	}
+	for _, id := range waiting {
+		_, m, known := n.find(string(id))
+		if !known {
+			continue
+		}
+		if err := n.step(ctx, func() raft.IndexFuture { return n.raft.AddVoter(id, raft.ServerAddress(m.Address), 0, commitTimeout) }); err != nil {
 			return fmt.Errorf("give %s its vote: %w", m.Name, err)
 		}
 		if err := n.awaitKnown(ctx); err != nil {
 			return fmt.Errorf("tell all members of %s: %w", m.Name, err)
 		}
-		n.log.Info("member joined", zap.String("member", m.Name), zap.String("address", m.Address))
-		return nil
-	})
+	}
+	return nil
+}
+
+// waiting returns the members without a vote that have caught up.
+func (n *Node) waiting() []raft.ServerID {
+	var ids []raft.ServerID
+	for _, s := range n.view.Configuration().Servers {
+		if s.Suffrage == raft.Nonvoter && n.reachable(s.ID) && n.transport.matched(s.ID) >= n.raft.CommitIndex() {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
+func (n *Node) isWitness(id raft.ServerID) bool {
+	_, m, known := n.find(string(id))
+	return known && m.Witness
+}
+
+// keepEnfranchised gives, on the leader, the votes that had to wait.
+func (n *Node) keepEnfranchised(ctx context.Context) {
+	for pause(ctx, time.Second) {
+		if !n.Leading() || len(n.waiting()) == 0 {
+			continue
+		}
+		if err := n.change(ctx, func() error { return n.enfranchise(ctx) }); err != nil {
+			n.log.Debug("a vote can't be given yet", zap.Error(err))
+		}
+	}
 }
 
 // replace removes members that m supersedes: those with its name or its address but
@@ -251,7 +305,7 @@ func (n *Node) reachable(id raft.ServerID) bool {
 // Remove takes a member, given by name or id, out of the cluster; any member may be
 // asked.
 func (n *Node) Remove(ctx context.Context, name string) error {
-	return n.callLeader(ctx, "", pathRemove, name)
+	return n.callLeader(ctx, "", pathRemove, name, nil)
 }
 
 // Leave takes this host out of its cluster; [Node.Run] then ends with [ErrLeft].
@@ -276,13 +330,13 @@ func (n *Node) askToLeave(ctx context.Context) error {
 		return hinted("this host is the last member", "to give the cluster up, stop vipd and empty the data directory")
 	}
 	return n.duringElections(ctx, func() error {
-		err := n.callLeader(ctx, "", pathLeave, n.rules.self)
+		err := n.callLeader(ctx, "", pathLeave, n.rules.self, nil)
 		for _, s := range n.view.Configuration().Servers {
 			if err == nil {
 				return nil
 			}
 			if s.ID != n.rules.self {
-				err = n.callLeader(ctx, string(s.Address), pathLeave, n.rules.self)
+				err = n.callLeader(ctx, string(s.Address), pathLeave, n.rules.self, nil)
 			}
 		}
 		return err
@@ -394,10 +448,10 @@ func (n *Node) keepReported(ctx context.Context) {
 		}
 		me := n.reported()
 		known, _ := n.machine.get().member(func(m Member) bool { return m.ID == me.ID })
-		if known == me || !n.isMember() {
+		if reflect.DeepEqual(known, me) || !n.isMember() {
 			continue
 		}
-		if err := n.callLeader(ctx, "", pathReport, me); err != nil {
+		if err := n.callLeader(ctx, "", pathReport, me, nil); err != nil {
 			n.log.Debug("the cluster does not know this host's state yet", zap.Error(err))
 		}
 	}

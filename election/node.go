@@ -22,6 +22,8 @@ type Config struct {
 	Address  netip.AddrPort // this host's own fixed address
 	Version  string
 	Detect   time.Duration // 50 ms to 60 s; must equal the cluster's
+	Witness  bool          // votes and never holds
+	Pair     bool          // as the leader it lets two hosts have the only votes, neither of them a witness's
 	Disk     Disk          // closed by the node, also when Open fails
 	Machine  string        // tells this machine from its clones, see [MachineID]; empty if nothing does
 	Listener net.Listener
@@ -55,7 +57,8 @@ type Node struct {
 	leaving    sync.Once
 	changing   chan struct{} // a token: one change of membership at a time
 	lastChange Instant       // when the last one ended; of whoever has the token
-	move       Mover
+	move       func(context.Context, Move) error
+	prepare    func(context.Context) error
 	background sync.WaitGroup // work that ends soon after raft has
 	told       atomic.Uint64  // the term whose change of holder was logged last
 
@@ -65,19 +68,8 @@ type Node struct {
 
 	mu       sync.Mutex
 	identity identity
-	report   Member // what the cluster should know of this host
-	fitness  Fitness
+	standing Standing
 }
-
-// Fitness says how readily a member stands for election.
-type Fitness int
-
-// The degrees of fitness.
-const (
-	Unable Fitness = iota // never holds: the fence is not armed; stands last, only to keep the log going
-	Unwell                // stands late, when nobody better does
-	Ready                 // stands as soon as a leader is lost
-)
 
 // Open reads the disk, closes the fence and starts to take part. It fails
 // on a clone, on a directory in use, and where the cluster's detect is another than
@@ -95,7 +87,8 @@ func Open(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, log: cfg.Log, store: st, machine: newMachine(), view: &raftView{}, identity: id,
 		watched: make(chan struct{}, 1), reporting: make(chan struct{}, 1), left: make(chan struct{}), diskLost: make(chan error, 1), changing: make(chan struct{}, 1),
-		report: Member{ID: id.ID, Name: cfg.Name, Address: cfg.Address.String(), Version: cfg.Version, Healthy: true},
+		move: func(context.Context, Move) error { return errNotHere }, prepare: func(context.Context) error { return nil },
+		standing: Standing{Fitness: Unable, Reason: "just started", Priority: DefaultPriority},
 	}
 	self := raft.ServerID(id.ID)
 	n.rules = newRules(self, cfg.Detect, cfg.Now, n.view.votersIn, cfg.Fence)
@@ -120,7 +113,7 @@ func (n *Node) start(self raft.ServerID) error {
 		Stream: raftLayer{n.stream.raft, n.stream}, MaxPool: 3, MaxRPCsInFlight: 1,
 		Timeout: max(2*n.cfg.Detect, 500*time.Millisecond), Logger: logger,
 	})
-	order := &turn{self: self, detect: n.cfg.Detect, now: n.cfg.Now, order: n.order, unfit: n.handicap}
+	order := &turn{self: self, detect: n.cfg.Detect, now: n.cfg.Now, order: n.order, unfit: n.handicap, heard: n.rules.lastHeard}
 	n.transport = newTransport(network, n.rules, n.view, order)
 	var r *raft.Raft
 	err := contained(func() (err error) { // it panics where entries are missing
@@ -176,6 +169,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { n.watchLease(ctx); return nil })
 	g.Go(func() error { n.keepReported(ctx); return nil })
 	g.Go(func() error { n.watchMembers(ctx); return nil })
+	g.Go(func() error { n.keepEnfranchised(ctx); return nil })
 	g.Go(func() error { return n.servePeers(ctx) })
 	g.Go(func() error {
 		select {
@@ -194,7 +188,7 @@ func (n *Node) Run(ctx context.Context) error {
 // has left its cluster it also removes its data. It does not wait for a disk that
 // hangs: after some seconds it fails, and only the end of the process helps.
 func (n *Node) Close() error {
-	n.rules.setAble(false)
+	n.rules.setFitness(Unable)
 	n.rules.abdicate(n.raft.CurrentTerm())
 	closed := make(chan error, 1)
 	go func() { closed <- n.shutDown() }()
@@ -245,34 +239,12 @@ func (n *Node) adopt(before, cluster string) error {
 	return nil
 }
 
-// SetFitness says how readily this member stands for election, and tells the
-// cluster whether it is healthy and, if not, why.
-func (n *Node) SetFitness(f Fitness, reason string) {
-	n.rules.setAble(f != Unable)
-	n.mu.Lock()
-	n.fitness = f
-	n.report.Able, n.report.Healthy, n.report.Reason = f != Unable, f == Ready, reason
-	n.mu.Unlock()
-	n.reportSoon()
-}
-
 // reportSoon has the cluster told of what has changed here.
 func (n *Node) reportSoon() {
 	select {
 	case n.reporting <- struct{}{}:
 	default:
 	}
-}
-
-func (n *Node) reported() Member {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	m := n.report
-	if trouble := n.diskTrouble(); len(trouble) > 0 {
-		m.Healthy, m.Reason = false, trouble[0]
-	}
-	m.Able = m.Able && n.diskCondition().fitness != Unable
-	return m
 }
 
 // diskFails notes how the last write to the data directory ended.
@@ -342,35 +314,6 @@ func (n *Node) diskTrouble() []string {
 // Members call already while raft is being built.
 func (n *Node) knows(id raft.ServerID) bool {
 	return n.view.raft.Load() == nil || !n.Leading() || slices.ContainsFunc(n.view.Configuration().Servers, func(s raft.Server) bool { return s.ID == id })
-}
-
-// handicap is how much later than the others a member stands that is not well:
-// more than their clocks and the leader's last calls to them differ.
-func (n *Node) handicap() time.Duration {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return time.Duration(Ready-min(n.fitness, n.diskCondition().fitness)) * n.cfg.Detect / 4
-}
-
-// order returns the voters but for the lost leader, the best candidate first:
-// healthy before unhealthy, then by id, which all members know alike.
-func (n *Node) order() []raft.ServerID {
-	_, lost := n.rules.lastHeard()
-	st := n.machine.get()
-	healthy := func(id raft.ServerID) int {
-		if m, ok := st.member(func(m Member) bool { return m.ID == string(id) }); ok && m.Healthy {
-			return 0
-		}
-		return 1
-	}
-	ids := slices.DeleteFunc(n.view.voters(), func(id raft.ServerID) bool { return id == lost })
-	slices.SortFunc(ids, func(a, b raft.ServerID) int {
-		if h := healthy(a) - healthy(b); h != 0 {
-			return h
-		}
-		return compareNames(string(a), string(b))
-	})
-	return ids
 }
 
 // raftView lets the transport ask its own raft, also while raft is being built.

@@ -22,7 +22,11 @@ const (
 	pathJoin     = "/join"     // Member; the leader
 	pathRemove   = "/remove"   // a member's name or id; the leader
 	pathLeave    = "/leave"    // the asker's id; the leader
-	pathMove     = "/move"     // a member's name or empty; the leader
+	pathMove     = "/move"     // a member's name or empty; the leader; earlier versions ask so
+	pathHandOver = "/handover" // Move; the leader
+	pathPrepare  = "/prepare"  // {}: warm the service up; any member
+	pathFreeze   = "/freeze"   // Freeze; the leader
+	pathThaw     = "/thaw"     // {}; the leader
 	pathReady    = "/ready"    // {}: whether a take-over call would be obeyed; any member
 	pathReport   = "/report"   // Member; the leader
 	pathContacts = "/contacts" // {} → time since each member was heard, by id; the leader
@@ -52,13 +56,20 @@ type refusal struct {
 	None    bool   `json:"no_leader,omitempty"`
 }
 
-// Mover hands over to the named member, or to the best one if the name is empty. It
-// is set by whoever performs the hand-over, see [Node.HandleMoves].
-type Mover func(ctx context.Context, target string) error
+// joined is the answer to one that wants to join.
+type joined struct {
+	Waiting bool `json:"waiting"` // its vote waits for a third host
+}
 
 // HandleMoves says what performs a hand-over that was asked for on another member.
 // It must be called before [Node.Run].
-func (n *Node) HandleMoves(move Mover) { n.move = move }
+func (n *Node) HandleMoves(move func(context.Context, Move) error) { n.move = move }
+
+// HandlePrepare says what warms the service up on this host when another one is about to
+// hand over to it. It must be called before [Node.Run].
+func (n *Node) HandlePrepare(prepare func(context.Context) error) { n.prepare = prepare }
+
+var errNotHere = errors.New("this host does not do that")
 
 func (n *Node) servePeers(ctx context.Context) error {
 	mux := http.NewServeMux()
@@ -67,11 +78,17 @@ func (n *Node) servePeers(ctx context.Context) error {
 		return clusterInfo{Cluster: h.Cluster, Detect: h.Detect, Voters: n.view.voters()}, nil
 	})
 	handle(mux, pathJoin, onLeader(n, n.admit))
-	handle(mux, pathRemove, onLeader(n, n.expel))
-	handle(mux, pathLeave, onLeader(n, n.release))
-	handle(mux, pathMove, onLeader(n, n.move))
+	handle(mux, pathRemove, onLeader(n, silently(n.expel)))
+	handle(mux, pathLeave, onLeader(n, silently(n.release)))
+	handle(mux, pathHandOver, onLeader(n, silently(n.move)))
+	handle(mux, pathMove, onLeader(n, silently(func(ctx context.Context, target string) error {
+		return n.move(ctx, Move{Target: target, Reason: "asked for by an operator", Cause: ByOperator})
+	})))
+	handle(mux, pathFreeze, onLeader(n, silently(func(ctx context.Context, f Freeze) error { return n.commit(ctx, command{Freeze: &f}) })))
+	handle(mux, pathThaw, onLeader(n, silently(func(ctx context.Context, _ struct{}) error { return n.commit(ctx, command{Thaw: true}) })))
+	handle(mux, pathPrepare, func(ctx context.Context, _ struct{}) (any, error) { return struct{}{}, n.prepare(ctx) })
 	handle(mux, pathReady, func(context.Context, struct{}) (any, error) { return struct{}{}, n.rules.mayObey() })
-	handle(mux, pathReport, onLeader(n, func(ctx context.Context, m Member) error { return n.commit(ctx, command{Member: &m}) }))
+	handle(mux, pathReport, onLeader(n, silently(func(ctx context.Context, m Member) error { return n.commit(ctx, command{Member: &m}) })))
 	handle(mux, pathContacts, func(context.Context, struct{}) (any, error) {
 		if !n.Leading() {
 			return nil, ErrNoLeader
@@ -120,16 +137,21 @@ func handle[In any](mux *http.ServeMux, path string, f func(context.Context, In)
 }
 
 // onLeader wraps what only the leader does; others say who leads.
-func onLeader[In any](n *Node, f func(context.Context, In) error) func(context.Context, In) (any, error) {
+func onLeader[In any](n *Node, f func(context.Context, In) (any, error)) func(context.Context, In) (any, error) {
 	return func(ctx context.Context, in In) (any, error) {
 		if n.Leading() {
-			return struct{}{}, f(ctx, in)
+			return f(ctx, in)
 		}
 		if leader, id := n.raft.LeaderWithID(); leader != "" && id != n.rules.self {
 			return nil, elsewhere(leader)
 		}
 		return nil, ErrNoLeader
 	}
+}
+
+// silently makes what has nothing to say answer nothing.
+func silently[In any](f func(context.Context, In) error) func(context.Context, In) (any, error) {
+	return func(ctx context.Context, in In) (any, error) { return struct{}{}, f(ctx, in) }
 }
 
 // elsewhere is the address of the leader, returned by a member that is not it.
@@ -164,7 +186,7 @@ func (r refusal) err() error {
 
 // callLeader asks the leader, wherever it is: from says whom to ask first, and if
 // empty the leader that this member knows.
-func (n *Node) callLeader(ctx context.Context, from, path string, in any) error {
+func (n *Node) callLeader(ctx context.Context, from, path string, in, out any) error {
 	address := from
 	if address == "" && n.hello().Cluster == "" {
 		return ErrNotMember
@@ -177,7 +199,7 @@ func (n *Node) callLeader(ctx context.Context, from, path string, in any) error 
 		address = string(leader)
 	}
 	for range maxHops {
-		err := n.call(ctx, address, path, in, nil)
+		err := n.call(ctx, address, path, in, out)
 		var silent *unreachable
 		if errors.As(err, &silent) && address != from {
 			return ErrNoLeader // it was the leader, and is not any more
@@ -233,10 +255,16 @@ func (n *Node) dialMember(ctx context.Context, _, address string) (net.Conn, err
 	return n.stream.connect(ctx, address, protocolMembers)
 }
 
+// errUnknownCall is how a member of an earlier version answers.
+var errUnknownCall = hinted("the host that was asked runs an earlier version of vipd, which can't do that", "upgrade it; `vipd status` shows the versions")
+
 func decode(response *http.Response, out any) error {
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
 	if err != nil {
 		return err
+	}
+	if response.StatusCode == http.StatusNotFound {
+		return errUnknownCall
 	}
 	if response.StatusCode != http.StatusOK {
 		var r refusal

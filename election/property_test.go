@@ -58,7 +58,7 @@ func (w *world) start(i int) {
 	p := w.peers[i]
 	p.leads, p.granted = false, nil
 	p.rules = newRules(w.ids[i], testDetect, func() Instant { return w.clock(i) }, func(uint64) []raft.ServerID { return w.ids }, p.fence)
-	p.rules.setAble(true)
+	p.rules.setFitness(Ready)
 }
 
 func (w *world) send(m message) { w.wire = append(w.wire, m) }

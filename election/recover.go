@@ -148,7 +148,7 @@ func (r *Recovery) Perform(ctx context.Context, lost []string) (cluster string, 
 	address := raft.ServerAddress(r.cfg.Address.String())
 	only := raft.Configuration{Servers: []raft.Server{{ID: raft.ServerID(self.ID), Address: address}}}
 	_, wire := raft.NewInmemTransport(address)
-	founded := &founding{newMachine(), self, r.Self, intent{term, "recovered without " + r.names()}}
+	founded := &founding{newMachine(), self, r.Self, intent{term, "recovered without " + r.names(), ByOperator}}
 	if err := raft.RecoverCluster(r.raftConfig(self.ID), founded, r.store, r.store, r.store, wire, only); err != nil {
 		return "", hinted(fmt.Sprintf("write the new cluster: %v", err), "this host is a member of none now; repeat the command")
 	}

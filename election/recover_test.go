@@ -87,7 +87,7 @@ func TestTheLastMemberGoesOnWithoutALostMajority(t *testing.T) {
 		if _, err := hosts[0].node.Join(t.Context(), last.cfg.Address.String()); err != nil {
 			t.Error(err)
 		}
-		if err := last.node.Move(t.Context(), "vm1"); err != nil {
+		if err := last.node.Move(t.Context(), Move{Target: "vm1", Cause: ByOperator}); err != nil {
 			t.Error(err)
 		}
 		await(t, "the new member holds", func() bool { return hosts[0].node.Lease().Held })

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +24,11 @@ type Member struct {
 	Able    bool   `json:"able"` // can hold the addresses at all
 	Healthy bool   `json:"healthy"`
 	Reason  string `json:"reason,omitempty"` // why it is not healthy
+
+	Priority int     `json:"priority,omitempty"` // see EffectivePriority
+	Witness  bool    `json:"witness,omitempty"`  // votes and never holds
+	Paused   bool    `json:"paused,omitempty"`   // an operator wants it not to hold
+	Checks   []Check `json:"checks,omitempty"`
 }
 
 // Change is one change of holder.
@@ -32,12 +38,14 @@ type Change struct {
 	To     string    `json:"to"`
 	Term   uint64    `json:"term"`
 	Reason string    `json:"reason"`
+	Asked  bool      `json:"asked,omitempty"` // an operator wanted it
 }
 
 // intent is a planned hand-over: why the holder of a term is about to let go.
 type intent struct {
 	Term   uint64 `json:"term"`
 	Reason string `json:"reason"`
+	Cause  Cause  `json:"cause,omitempty"`
 }
 
 // state is the replicated state. It is small and is replaced, never changed in
@@ -48,6 +56,7 @@ type state struct {
 	Members []Member      `json:"members"`
 	History []Change      `json:"history"`
 	Intents []intent      `json:"intents"` // the last two: the newer may come before the older has led to a change
+	Frozen  *Freeze       `json:"frozen,omitempty"`
 }
 
 // command is one entry of the replicated log; exactly one field is set.
@@ -57,6 +66,8 @@ type command struct {
 	Forget string  `json:"forget,omitempty"` // a member's id
 	Intent *intent `json:"intent,omitempty"`
 	Holder *Change `json:"holder,omitempty"`
+	Freeze *Freeze `json:"freeze,omitempty"`
+	Thaw   bool    `json:"thaw,omitempty"`
 }
 
 // apply returns the state after c.
@@ -75,6 +86,10 @@ func (s state) apply(c command) state {
 		s.Intents = append(slices.Clone(s.Intents[max(0, len(s.Intents)-1):]), *c.Intent)
 	case c.Holder != nil:
 		s.History = s.record(*c.Holder)
+	case c.Freeze != nil:
+		s.Frozen = cmp.Or(s.Frozen, c.Freeze)
+	case c.Thaw:
+		s.Frozen = nil
 	}
 	return s
 }
@@ -90,7 +105,7 @@ func (s state) record(c Change) []Change {
 	}
 	for _, i := range s.Intents {
 		if i.Term+1 == c.Term {
-			c.Reason = i.Reason
+			c.Reason, c.Asked = i.Reason, i.Cause == ByOperator
 		}
 	}
 	history = append(history, c)

@@ -22,14 +22,17 @@ type Status struct {
 	Reachable int           // voters in contact; -1 if not known: only the leader knows
 	Members   []MemberStatus
 	History   []Change // oldest first
+	Frozen    *Freeze  // nil: hand-overs happen
 	Trouble   []string // what an operator should know of this host
 }
 
 // MemberStatus is one member as this host sees it.
 type MemberStatus struct {
 	Member
-	Voter   bool
-	Contact time.Duration // since it acknowledged the leader, or since the leader was heard; -1 unknown
+	Voter    bool
+	Contact  time.Duration // since it acknowledged the leader, or since the leader was heard; -1 unknown
+	HoldDown time.Time     // until when it does not preempt, since it lost the lease soon after it got it; zero if nothing holds it back
+	Why      string        // why it holds, or does not
 }
 
 // Status returns a copy; it does not block.
@@ -39,14 +42,14 @@ func (n *Node) Status() Status {
 	self := n.rules.self
 	s := Status{
 		ID: n.hello().id(), Cluster: n.hello().Cluster, Member: n.isMember(), Term: n.raft.CurrentTerm(), Lease: n.Lease(),
-		Leading: n.Leading(), Length: n.rules.lease, Reachable: -1, History: slices.Clone(st.History),
+		Leading: n.Leading(), Length: n.rules.lease, Reachable: -1, History: slices.Clone(st.History), Frozen: st.Frozen,
 	}
 	for _, server := range n.view.Configuration().Servers {
 		_, m, _ := n.find(string(server.ID))
 		if server.ID == self { // of itself it knows more than the cluster has heard
 			m = n.reported()
 		}
-		s.Members = append(s.Members, MemberStatus{Member: m, Voter: server.Suffrage == raft.Voter, Contact: n.contact(server.ID, leader)})
+		s.Members = append(s.Members, MemberStatus{Member: m, Voter: server.Suffrage == raft.Voter, Contact: n.contact(server.ID, leader), HoldDown: heldBack(st.History, m.Name)})
 		if server.ID == leader && (leader != self || s.Leading || s.Lease.Held) { // raft does not know that it has made way
 			s.Leader = m
 		}
@@ -64,6 +67,7 @@ func (n *Node) Status() Status {
 	if s.Leading {
 		s.Reachable = q.reachable
 	}
+	s.explain(n.cfg.Detect, time.Now())
 	return s
 }
 
@@ -91,6 +95,7 @@ func (n *Node) StatusOfAll(ctx context.Context) Status {
 			s.Reachable++
 		}
 	}
+	s.explain(n.cfg.Detect, time.Now())
 	return s
 }
 

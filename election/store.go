@@ -24,6 +24,7 @@ type identity struct {
 	Machine string        `json:"machine"`           // the machine it was made on; a clone is refused
 	Cluster string        `json:"cluster,omitempty"` // empty until init or join
 	Detect  time.Duration `json:"detect,omitempty"`  // the cluster's, in nanoseconds
+	Paused  bool          `json:"paused,omitempty"`  // see [Node.SetPaused]
 }
 
 // store is a disk that keeps the term and the candidate of a vote as one value: raft

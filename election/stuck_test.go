@@ -16,9 +16,9 @@ func TestAMemberThatCannotHoldLeadsOnToOneThatCanIfItAloneHasTheWholeLog(t *test
 		if err := hosts[1].halt(); err != nil {
 			t.Fatal(err)
 		}
-		hosts[0].node.SetFitness(Unwell, "its check fails") // one entry that only vm1 has
+		hosts[0].node.SetStanding(Standing{Fitness: Unwell, Reason: "its check fails"}) // one entry that only vm1 has
 		time.Sleep(5 * time.Second)
-		hosts[0].node.SetFitness(Unable, "the fence is not armed")
+		hosts[0].node.SetStanding(Standing{Fitness: Unable, Reason: "the fence is not armed"})
 		hosts[1].start()
 		await(t, "vm1 leads", func() bool { return hosts[0].node.Leading() })
 		if hosts[0].fence.open(testNow()) {
@@ -47,7 +47,7 @@ func TestAMemberThatCannotHoldLeadsOnToOneThatCanIfItAloneHasTheWholeLog(t *test
 func TestAMemberThatStoodInVainDoesNotBlockTheElection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		_, hosts := form(t, 3, half)
-		if err := hosts[0].node.Intend("an entry that vm2 loses"); err != nil {
+		if err := hosts[0].node.Intend("an entry that vm2 loses", ByItself); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Second)
@@ -79,7 +79,7 @@ func TestALeaderThatHasAbdicatedChangesNoMembership(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hosts[1].node.SetFitness(Unable, "the fence is not armed") // just then
+		hosts[1].node.SetStanding(Standing{Fitness: Unable, Reason: "the fence is not armed"}) // just then
 		if err := hosts[0].node.HandOver(t.Context(), to); err == nil {
 			t.Error("handed over to a member that can't hold")
 		}
@@ -87,7 +87,7 @@ func TestALeaderThatHasAbdicatedChangesNoMembership(t *testing.T) {
 		if err := hosts[1].node.Leave(t.Context()); err == nil {
 			t.Error("an abdicated leader has removed a member")
 		}
-		hosts[1].node.SetFitness(Ready, "")
+		hosts[1].node.SetStanding(Standing{Fitness: Ready})
 		await(t, "somebody holds", func() bool { return holder(hosts) != nil })
 		haltAll(t, hosts)
 	})
@@ -189,7 +189,7 @@ func TestAMemberThatWasAwayFollowsALeaderThatItDoesNotKnowYet(t *testing.T) {
 		if _, err := fourth.node.Join(t.Context(), "10.11.12.4"); err != nil {
 			t.Fatal(err)
 		}
-		if err := hosts[0].node.Move(t.Context(), "vm4"); err != nil {
+		if err := hosts[0].node.Move(t.Context(), Move{Target: "vm4", Cause: ByOperator}); err != nil {
 			t.Fatal(err)
 		}
 		await(t, "vm4 holds", func() bool { return fourth.node.Lease().Held })

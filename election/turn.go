@@ -23,6 +23,7 @@ type turn struct {
 	now    func() Instant
 	order  func() []raft.ServerID // voters but for the lost leader, best first
 	unfit  func() time.Duration   // how much later a member stands that is not well
+	heard  func() (Instant, raft.ServerID)
 
 	mu    mutex
 	given raft.ServerID // whom this member last gave a pre-vote
@@ -37,9 +38,28 @@ func (t *turn) delay() time.Duration {
 	return time.Duration(rank)*max(t.detect/50, preVoteInterval(t.detect)) + t.unfit()
 }
 
+// early reports whether a candidate must wait for a better one, which may not have
+// noticed yet that the leader is gone. The best one itself is about to notice; the others
+// can't know how it fares, and wait for as long as two members may notice apart.
+func (t *turn) early(candidate raft.ServerID) bool {
+	order := t.order()
+	if len(order) == 0 || order[0] == candidate || !slices.Contains(order, candidate) {
+		return false
+	}
+	grace := t.detect / 5
+	if order[0] == t.self {
+		grace = max(t.detect/25, 2*preVoteInterval(t.detect))
+	}
+	heard, _ := t.heard()
+	return t.now() < heard.Add(t.detect+grace)
+}
+
 // give notes that candidate is given a pre-vote, and is expected to ask for votes at
-// once. It is false if this member is about to do so itself.
+// once. It is false if this member is about to do so itself, or a better one may be.
 func (t *turn) give(candidate raft.ServerID) bool {
+	if t.early(candidate) {
+		return false
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.fresh(t.taken) {

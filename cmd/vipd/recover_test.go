@@ -76,7 +76,7 @@ func startMember(t *testing.T, file string) (node *election.Node, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	node.SetFitness(election.Ready, "")
+	node.SetStanding(election.Standing{Fitness: election.Ready})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- node.Run(ctx) }()
