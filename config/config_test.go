@@ -56,10 +56,11 @@ func TestGoodFilesMeanThis(t *testing.T) {
 				Announce:  true,
 				Instance:  "/run/vipd/smallest.sock",
 			},
-			Detect:  500 * time.Millisecond,
-			Hooks:   told(hooks.Config{Timeout: 30 * time.Second, Instance: "smallest", Interface: "eth0"}, "42.159.241.126"),
-			DataDir: "/var/lib/vipd/smallest",
-			Socket:  "/run/vipd/smallest.sock",
+			Detect:       500 * time.Millisecond,
+			PreemptDelay: 30 * time.Second,
+			Hooks:        told(hooks.Config{Timeout: 30 * time.Second, Instance: "smallest", Interface: "eth0"}, "42.159.241.126"),
+			DataDir:      "/var/lib/vipd/smallest",
+			Socket:       "/run/vipd/smallest.sock",
 		},
 		"vipd.yaml": {
 			Name: "vipd",
@@ -69,7 +70,8 @@ func TestGoodFilesMeanThis(t *testing.T) {
 				Announce:  true,
 				Instance:  "/run/vipd/vipd.sock",
 			},
-			Detect: 500 * time.Millisecond,
+			Detect:       500 * time.Millisecond,
+			PreemptDelay: 30 * time.Second,
 			Checks: []health.Check{{
 				Name: "appsvc", Command: []string{"/etc/vipd/check.sh"},
 				Interval: time.Second, Timeout: time.Second, Fall: 2, Rise: 2,
@@ -82,7 +84,7 @@ func TestGoodFilesMeanThis(t *testing.T) {
 		},
 		"web.yaml": {
 			Name: "web",
-			Node: node("4711", "[fd00::4]:7601"),
+			Node: Node{Name: "4711", Address: netip.MustParseAddrPort("[fd00::4]:7601"), Priority: 254},
 			VIP: vip.Config{
 				Addresses: []vip.Address{
 					address("2001:db8::10/128", "lo"),
@@ -103,10 +105,29 @@ func TestGoodFilesMeanThis(t *testing.T) {
 				},
 			},
 			Hooks: told(hooks.Config{
-				Notify: []string{"/etc/vipd/notify.sh", "web", ""}, Timeout: time.Hour, Instance: "web", Interface: "lo",
+				Notify:  []string{"/etc/vipd/notify.sh", "web", ""},
+				Prepare: []string{"/etc/vipd/prepare.sh", "web"},
+				Fence:   []string{"/etc/vipd/fence.sh", "vm 1"},
+				Timeout: time.Hour, Instance: "web", Priority: 254, Interface: "lo",
 			}, "2001:db8::10", "192.0.2.10", "192.0.2.11"),
-			DataDir: "/srv/vipd",
-			Socket:  "/srv/vipd/sock",
+			FenceProceeds:  true,
+			Preempt:        true,
+			PreemptDelay:   time.Hour,
+			AllowTwoVoters: true,
+			ReleaseUnwell:  true,
+			DrainTime:      10 * time.Minute,
+			Probe:          Probe{Listen: netip.MustParseAddrPort("[::]:7610"), WaitForHook: true},
+			DataDir:        "/srv/vipd",
+			Socket:         "/srv/vipd/sock",
+		},
+		"witness.yaml": {
+			Name:           "witness",
+			Node:           Node{Name: "vm3", Address: netip.MustParseAddrPort("10.11.12.6:7600"), Priority: 100, Witness: true},
+			VIP:            vip.Config{Instance: "/run/vipd/witness.sock"},
+			Detect:         time.Second,
+			AllowTwoVoters: true,
+			DataDir:        "/var/lib/vipd/witness",
+			Socket:         "/run/vipd/witness.sock",
 		},
 	}
 	for _, file := range glob(t, "testdata/good/*.yaml") {
@@ -175,13 +196,8 @@ func TestTheLinesOfAFileMayEndAsOnAnySystem(t *testing.T) {
 }
 
 // node returns what Config.Node is for a name and an address.
-func node(name, address string) (n struct {
-	Name    string
-	Address netip.AddrPort
-},
-) {
-	n.Name, n.Address = name, netip.MustParseAddrPort(address)
-	return n
+func node(name, address string) Node {
+	return Node{Name: name, Address: netip.MustParseAddrPort(address), Priority: 100}
 }
 
 func address(prefix, link string) vip.Address {
@@ -189,7 +205,10 @@ func address(prefix, link string) vip.Address {
 }
 
 func told(h hooks.Config, addresses ...string) hooks.Config {
-	h.Priority, h.Addresses = 100, addresses
+	h.Addresses = addresses
+	if h.Priority == 0 {
+		h.Priority = 100
+	}
 	return h
 }
 

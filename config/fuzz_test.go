@@ -49,7 +49,11 @@ func promised(t *testing.T, c *Config) {
 		t.Errorf("node: %+v", c.Node)
 	case c.Detect < 50*time.Millisecond, c.Detect > time.Minute:
 		t.Errorf("detect: %s", c.Detect)
-	case len(c.VIP.Addresses) == 0, len(c.Hooks.Addresses) != len(c.VIP.Addresses):
+	case c.Node.Priority < 1, c.Node.Priority > 254, c.PreemptDelay < 0, c.DrainTime < 0:
+		t.Errorf("moves: %+v", c)
+	case c.Probe.Listen.IsValid() && c.Probe.Listen.Port() == 0, c.Probe.WaitForHook && len(c.Hooks.Notify) == 0:
+		t.Errorf("probe: %+v", c.Probe)
+	case (len(c.VIP.Addresses) == 0) != c.Node.Witness, len(c.Hooks.Addresses) != len(c.VIP.Addresses):
 		t.Errorf("addresses: %+v", c.VIP)
 	case badPath(c.DataDir) != "", badPath(c.Socket) != "", len(c.Socket) > 107, c.VIP.Instance != c.Socket:
 		t.Errorf("paths: %q, %q", c.DataDir, c.Socket)

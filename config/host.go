@@ -13,10 +13,10 @@ import (
 )
 
 // CheckHost compares a Config that came from [Load] with the host it is called on:
-// the interfaces exist, the scripts can be started, node.address is an address of
-// this host, data_dir can be a directory. It changes nothing and starts nothing. Its errors are an [*Errors] with
-// all problems, at the places of the values in the file, or the reason why the host
-// could not be asked.
+// the interfaces exist, the scripts can be started, node.address and probe.listen
+// are addresses of this host, data_dir can be a directory. It changes nothing and
+// starts nothing. Its errors are an [*Errors] with all problems, at the places of
+// the values in the file, or the reason why the host could not be asked.
 func (c *Config) CheckHost() error {
 	h, err := thisHost()
 	if err != nil {
@@ -72,8 +72,11 @@ func (c *Config) checkHost(h host) error {
 	for i, check := range c.Checks {
 		r.checkProgram(c.places.scripts[i], check.Command[0])
 	}
-	if len(c.Hooks.Notify) > 0 {
-		r.checkProgram(c.places.notify, c.Hooks.Notify[0])
+	r.checkHook(c.places.notify, c.Hooks.Notify)
+	r.checkHook(c.places.prepare, c.Hooks.Prepare)
+	r.checkHook(c.places.fence, c.Hooks.Fence)
+	if ip := c.Probe.Listen.Addr(); ip.IsValid() && !ip.IsUnspecified() && !ip.IsLoopback() && !slices.Contains(h.addresses, ip) {
+		r.refuse(c.places.listen, h.ownAddresses(), "%s is not an address of this host", ip)
 	}
 	r.checkDirectory(c.places.dataDir, c.DataDir)
 	return inOrder(r.problems)
@@ -111,6 +114,13 @@ func (h host) linkHint(name string) string {
 		return fmt.Sprintf("did you mean %s?", known)
 	}
 	return "this host has " + strings.Join(names, ", ")
+}
+
+// checkHook is checkProgram for a hook, which there need not be.
+func (r *reader) checkHook(v value, command []string) {
+	if len(command) > 0 {
+		r.checkProgram(v, command[0])
+	}
 }
 
 // checkProgram refuses what nobody may execute (execve(2)).
