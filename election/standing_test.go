@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -230,35 +231,75 @@ func TestABetterHostPreempts(t *testing.T) {
 	})
 }
 
-func TestAClaimNamesTheHolderBeforeAndWhetherItHasLetGo(t *testing.T) {
+func TestAClaimNamesWhoMustBeFenced(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		w, hosts := form(t, 3, half)
-		claim := func(h *host) Claim {
+		w := newNetwork()
+		var hosts []*host
+		for i := range 3 {
+			h := newHost(t, w, i+1, half)
+			h.cfg.Fences = true
+			h.start()
+			hosts = append(hosts, h)
+		}
+		if _, err := hosts[0].node.Init(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range hosts[1:] {
+			if _, err := h.node.Join(t.Context(), hosts[0].cfg.Address.String()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		claims := func(h *host, want ...string) {
 			t.Helper()
+			await(t, h.cfg.Name+" holds", func() bool { return h.node.Lease().Held })
 			c, err := h.node.Claim(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			return c
+			var got []string
+			for _, m := range c.Unfenced {
+				got = append(got, m.Name)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s has to fence (-want +got)\n%s", h.cfg.Name, diff)
+			}
 		}
-		if got := claim(hosts[0]); got.Previous.ID != "" {
-			t.Errorf("the first holder follows %v", got)
+		lost := func(h *host) *host {
+			t.Helper()
+			w.isolate(h.cfg.Address.String(), true)
+			var next *host
+			await(t, "another holds", func() bool {
+				next = holder(slices.DeleteFunc(slices.Clone(hosts), func(o *host) bool { return o == h }))
+				return next != nil
+			})
+			return next
 		}
+		claims(hosts[0])
 		if err := hosts[1].node.Move(t.Context(), Move{Target: "vm2", Cause: ByOperator}); err != nil {
 			t.Fatal(err)
 		}
-		await(t, "vm2 holds", func() bool { return hosts[1].node.Lease().Held })
-		if got := claim(hosts[1]); got.Previous.Name != "vm1" || !got.Orderly {
-			t.Errorf("after a hand-over: %+v", got)
-		}
+		claims(hosts[1]) // vm1 has let go
 		if _, err := hosts[0].node.Claim(t.Context()); !errors.Is(err, ErrNoLeader) {
 			t.Errorf("one that does not hold claims: %v", err)
 		}
-		w.isolate(hosts[1].cfg.Address.String(), true)
-		await(t, "another holds", func() bool { return hosts[0].node.Lease().Held || hosts[2].node.Lease().Held })
-		got := claim(holder([]*host{hosts[0], hosts[2]}))
-		if got.Previous.Name != "vm2" || got.Previous.Address != hosts[1].cfg.Address.String() || got.Orderly {
-			t.Errorf("after a loss: %+v", got)
+		second := lost(hosts[1])
+		claims(second, "vm2")
+		w.isolate("10.11.12.5:7600", false)
+		await(t, "vm2 follows", func() bool { return hosts[1].node.Status().Leader.Name == second.cfg.Name })
+		// It is lost itself before it could fence.
+		third := lost(second)
+		if third == hosts[1] {
+			claims(third, second.cfg.Name) // vm2 may hold, and so need not be fenced
+		} else {
+			claims(third, "vm2", second.cfg.Name)
+		}
+		if err := third.node.Fenced(t.Context(), second.cfg.Name); err != nil {
+			t.Fatal(err)
+		}
+		if third == hosts[1] {
+			claims(third)
+		} else {
+			claims(third, "vm2")
 		}
 		haltAll(t, hosts)
 	})
