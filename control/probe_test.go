@@ -89,6 +89,7 @@ func (p *probed) ask(request string) string {
 	if err != nil {
 		p.t.Fatalf("%q: %v in %q", request, err, text)
 	}
+	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
 	if err != nil || in.Buffered() > 0 || !answer.Close {
 		p.t.Errorf("%q: %v, %d bytes behind the answer, close %t", request, err, in.Buffered(), answer.Close)
