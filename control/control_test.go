@@ -146,9 +146,11 @@ func keepsItsPromisesToKeepStill(t *testing.T, way func(*controltest.Host) contr
 	done(t, "freeze", vm1.Freeze(ctx))
 	done(t, "freeze again", vm2.Freeze(ctx))
 	still(t, vm1, "vm2", false, &control.Frozen{By: "vm1", Time: controltest.Now()})
-	m, err := vm1.Transfer(ctx, control.Transfer{Node: "vm1", Hasty: true})
-	same(t, "transfer while frozen", control.Moved{From: "vm2", To: "vm1", Term: 3, Took: m.Took}, m, err)
+	_, err = vm1.Transfer(ctx, control.Transfer{Node: "vm1"})
+	refused(t, "transfer while frozen", err, control.CodeFailed)
 	done(t, "thaw", vm2.Thaw(ctx))
+	m, err := vm1.Transfer(ctx, control.Transfer{Node: "vm1", Hasty: true})
+	same(t, "transfer after that", control.Moved{From: "vm2", To: "vm1", Term: 3, Took: m.Took}, m, err)
 	still(t, vm1, "vm1", false, nil)
 
 	cluster.Cut()

@@ -39,9 +39,9 @@ type Daemon interface {
 	Pause(ctx context.Context) error
 	// Resume undoes Pause. On a host that is not paused it does nothing.
 	Resume(ctx context.Context) error
-	// Freeze keeps the addresses from moving by themselves until Thaw: only a
-	// holder that is lost is replaced, and what an operator orders is done. A
-	// cluster that is frozen already remembers who froze it first.
+	// Freeze keeps the addresses from moving until Thaw, on order too: only a
+	// holder that is lost or stopped is replaced. A cluster that is frozen
+	// already remembers who froze it first.
 	Freeze(ctx context.Context) error
 	// Thaw undoes Freeze. In a cluster that is not frozen it does nothing.
 	Thaw(ctx context.Context) error
@@ -68,6 +68,7 @@ type Joined struct {
 	Leader  string   `json:"leader"`  // its name, "" while there is none
 	Members []string `json:"members"` // their names, this host's included
 	Already bool     `json:"already"` // this host was a member before
+	Waiting bool     `json:"waiting"` // its vote waits until a third host joins
 }
 
 // Moved is the answer to transfer.

@@ -81,7 +81,7 @@ func (s Status) frozenFindings() []string {
 	if f == nil {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s has frozen the cluster, %s ago: the addresses do not move by themselves unless their holder is lost; `vipd thaw` ends it",
+	return []string{fmt.Sprintf("%s has frozen the cluster, %s ago: the addresses do not move unless their holder is lost or stopped; `vipd thaw` ends it",
 		f.By, rough(max(0, s.Time.Sub(f.Time))))}
 }
 

@@ -43,7 +43,7 @@ func TestFindings(t *testing.T) {
 		"a member is paused": {func(s *Status) { s.Cluster.Members[1].Paused = true }, []string{"vm2 is paused and does not take the addresses over"}},
 		"frozen": {
 			func(s *Status) { s.Cluster.Frozen = &Frozen{By: "vm2", Time: at("02:58:30")} },
-			[]string{"vm2 has frozen the cluster, 1m30s ago: the addresses do not move by themselves unless their holder is lost; `vipd thaw` ends it"},
+			[]string{"vm2 has frozen the cluster, 1m30s ago: the addresses do not move unless their holder is lost or stopped; `vipd thaw` ends it"},
 		},
 		"no quorum": {func(s *Status) {
 			s.Cluster.Quorum.Reachable, s.Holder, s.Node.State, s.VIP.Bound = new(1), nil, StateBackup, false

@@ -78,6 +78,7 @@ type Member struct {
 	Voter   bool   `json:"voter"`   // false until a new member has caught up
 	Leader  bool   `json:"leader"`
 	Self    bool   `json:"self"` // the host that answers
+	Able    bool   `json:"able"` // false while it can't hold at all: its fence is not armed, it is paused or a witness, …
 	Healthy bool   `json:"healthy"`
 	Reason  string `json:"reason"` // why it is not healthy
 	Version string `json:"version"`

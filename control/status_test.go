@@ -40,16 +40,16 @@ func full() Status {
 			ID: "3f9c2b7e", Detect: 500 * ms, Quorum: Quorum{Needed: 2, Reachable: new(3)},
 			Members: []Member{
 				{
-					Name: "vm1", ID: "8f14e45f", Address: "10.11.12.4:7600", Voter: true, Leader: true, Self: true, Healthy: true, Version: "1.0.0",
+					Name: "vm1", ID: "8f14e45f", Address: "10.11.12.4:7600", Voter: true, Leader: true, Self: true, Able: true, Healthy: true, Version: "1.0.0",
 					Priority: 150, Checks: []MemberCheck{{Name: "appsvc", Healthy: true}, {Name: "disk", Weight: -50}},
 					Why: "it has the highest priority",
 				},
 				{
-					Name: "vm2", ID: "c9f0f895", Address: "10.11.12.5:7600", Voter: true, Healthy: true, Version: "1.0.0", Contact: new(41 * ms),
+					Name: "vm2", ID: "c9f0f895", Address: "10.11.12.5:7600", Voter: true, Able: true, Healthy: true, Version: "1.0.0", Contact: new(41 * ms),
 					Priority: 200, HoldDown: at("03:00:30"), Why: "the holder is well, and it has been ready for too short a time",
 				},
 				{
-					Name: "vm3", ID: "45c48cce", Address: "10.11.12.6:7600", Voter: true, Version: "1.0.0", Reason: "appsvc: exit status 1", Contact: new(12 * ms),
+					Name: "vm3", ID: "45c48cce", Address: "10.11.12.6:7600", Voter: true, Able: true, Version: "1.0.0", Reason: "appsvc: exit status 1", Contact: new(12 * ms),
 					Priority: 100, Checks: []MemberCheck{{Name: "appsvc", Reason: "exit status 1"}}, Why: "appsvc: exit status 1",
 				},
 			},

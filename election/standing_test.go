@@ -399,7 +399,7 @@ func TestStatusSaysWhyEachMemberHoldsOrDoesNot(t *testing.T) {
 vm2: ready; priority 90, vm1 has 100
 vm3: ready; the same priority as vm1
 vm4: ready and better (priority 150): takes over when the holder fails, or by itself where ` + "`preempt: true`" + ` is set
-vm5: ready and better (priority 150), but it lost the lease soon after it got it: does not preempt before 12:01:00
+vm5: ready and better (priority 150): takes over when the holder fails, or by itself where ` + "`preempt: true`" + ` is set
 vm6: a witness: it votes and never holds
 vm7: paused by an operator
 vm8: unwell: web: exit status 1

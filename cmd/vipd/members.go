@@ -63,7 +63,11 @@ func joinedText(j control.Joined) string {
 	if j.Leader != "" {
 		leader = "leader " + j.Leader
 	}
-	return fmt.Sprintf("%s cluster %s: members %s; %s", what, j.Cluster, strings.Join(j.Members, ", "), leader)
+	text := fmt.Sprintf("%s cluster %s: members %s; %s", what, j.Cluster, strings.Join(j.Members, ", "), leader)
+	if j.Waiting {
+		text += "\nit gets its vote when a third host joins: with two that vote, the loss of either would stop the service"
+	}
+	return text
 }
 
 func leaveCommand(o *options) *cobra.Command {

@@ -31,20 +31,20 @@ func freezeCommand(o *options) *cobra.Command {
 	return o.simple(&cobra.Command{
 		Use:     "freeze",
 		GroupID: groupCluster,
-		Short:   "Keep the address from moving by itself",
+		Short:   "Keep the address where it is",
 		Long: `Keep the address where it is until vipd thaw, whatever the checks and priorities
-of all members say. Only if its holder is lost does another one take it. What you
-order, as with vipd transfer, is done. Any member can be asked.`,
-	}, (*control.Client).Freeze, "the cluster is frozen: the address moves on your order, or when its holder is lost; vipd thaw ends it")
+of all members say; vipd transfer is refused as well. Only when the holder is lost
+or stopped does another one take it. Any member can be asked.`,
+	}, (*control.Client).Freeze, "the cluster is frozen: the address moves only when its holder is lost or stopped; vipd thaw ends it")
 }
 
 func thawCommand(o *options) *cobra.Command {
 	return o.simple(&cobra.Command{
 		Use:     "thaw",
 		GroupID: groupCluster,
-		Short:   "Let the address move by itself again",
-		Long:    `Let the address move by itself again, after vipd freeze. Any member can be asked.`,
-	}, (*control.Client).Thaw, "the cluster is not frozen: the address may move by itself")
+		Short:   "Let the address move again",
+		Long:    `Let the address move again, after vipd freeze. Any member can be asked.`,
+	}, (*control.Client).Thaw, "the cluster is not frozen: the address may move")
 }
 
 // simple makes c a command that only gives an order, and prints done when that

@@ -46,7 +46,7 @@ through your notify script; when it fails, another one does.`,
 	root.AddCommand(
 		initCommand(o), joinCommand(o), leaveCommand(o), removeCommand(o), transferCommand(o),
 		pauseCommand(o), resumeCommand(o), freezeCommand(o), thawCommand(o),
-		leaderCommand(o), statusCommand(o),
+		leaderCommand(o), statusCommand(o), simulateCommand(o),
 		runCommand(o), checkCommand(o), releaseCommand(o), recoverCommand(o), versionCommand(),
 	)
 	return root

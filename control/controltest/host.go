@@ -99,6 +99,9 @@ func (h *Host) Transfer(ctx context.Context, t control.Transfer) (control.Moved,
 	if err := c.needLeader(); err != nil {
 		return control.Moved{}, err
 	}
+	if c.frozen != nil {
+		return control.Moved{}, &control.Error{Message: "the cluster is frozen", Advice: "type vipd thaw first", Code: control.CodeFailed}
+	}
 	to := t.Node
 	if to == "" {
 		to = c.other()

@@ -84,7 +84,8 @@ func (h *Host) members() control.Cluster {
 	for _, name := range c.members {
 		m := control.Member{
 			Name: name, ID: "id-" + name, Address: c.Host(name).address + ":7600",
-			Voter: true, Leader: name == c.holder, Self: name == h.name, Healthy: true, Version: version,
+			Voter: true, Leader: name == c.holder, Self: name == h.name, Able: true, Healthy: true, Version: version,
+			Checks:   []control.MemberCheck{{Name: "appsvc", Healthy: true}, {Name: "disk", Healthy: true, Weight: -20}},
 			Priority: priority, Paused: slices.Contains(c.paused, name), Why: c.why(name),
 		}
 		if c.holder == h.name && !m.Self {
