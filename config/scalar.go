@@ -37,19 +37,22 @@ func (r *reader) boolean(v value, unless bool) bool {
 }
 
 // count reads a whole number from 1 to most; 1 if the key is not there.
-func (r *reader) count(v value, most int) int {
+func (r *reader) count(v value, most int) int { return r.number(v, 1, 1, most) }
+
+// number reads a whole number from least to most.
+func (r *reader) number(v value, unless, least, most int) int {
 	text, ok := r.text(v)
 	if !ok {
-		return 1
+		return unless
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || v.node.Tag != "!!int" {
 		r.wrongKind(v)
-		return 1
+		return unless
 	}
-	if n < 1 || n > most {
-		r.refuse(v, fmt.Sprintf("write a number from 1 to %d", most), "%d is out of range", n)
-		return 1
+	if n < least || n > most {
+		r.refuse(v, fmt.Sprintf("write a number from %d to %d", least, most), "%d is out of range", n)
+		return unless
 	}
 	return n
 }
