@@ -6,8 +6,8 @@ import (
 	"github.com/vipd/vipd/health"
 )
 
-// mostInARow bounds rise and fall.
-const mostInARow = 100
+// mostInARow bounds rise and fall, heaviest a weight, as in keepalived.conf(5).
+const mostInARow, heaviest = 100, 253
 
 func (r *reader) checks(v value, c *Config) {
 	// A process takes milliseconds to start: below these, a check would only ever fail.
@@ -16,14 +16,16 @@ func (r *reader) checks(v value, c *Config) {
 	for _, item := range r.list(v) {
 		m := r.mapping(item)
 		interval := r.duration(m.get("interval"), time.Second, intervals)
-		name, script := r.need(m, "name"), r.need(m, "script")
+		name := r.need(m, "name")
+		probe, looked := r.tried(m)
 		check := health.Check{
 			Name:     r.name(name),
-			Command:  r.command(script),
+			Probe:    probe,
 			Interval: interval,
 			Timeout:  r.duration(m.get("timeout"), interval, timeouts),
 			Fall:     r.count(m.get("fall"), mostInARow),
 			Rise:     r.count(m.get("rise"), mostInARow),
+			Weight:   r.number(m.get("weight"), 0, numbers{-heaviest, heaviest}),
 		}
 		if first, twice := seen[check.Name]; twice && check.Name != "" {
 			r.refuse(name, "give each check a name of its own", "%s is the name of %s already", quote(check.Name), first)
@@ -31,6 +33,6 @@ func (r *reader) checks(v value, c *Config) {
 			seen[check.Name] = item.path
 		}
 		c.Checks = append(c.Checks, check)
-		r.places.scripts = append(r.places.scripts, program(script))
+		r.places.checks = append(r.places.checks, looked)
 	}
 }

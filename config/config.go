@@ -83,7 +83,7 @@ type places struct {
 	node       value   // node.address
 	addresses  []value // each floating address
 	interfaces []value // the interface of each, wherever it was given
-	scripts    []value // the program of each check
+	checks     []value // the program of each check, its link or the file with its CA
 	notify     value   // the programs of the hooks
 	prepare    value
 	fence      value

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/vipd/vipd/health"
 )
 
 // CheckHost compares a Config that came from [Load] with the host it is called on:
@@ -70,7 +73,7 @@ func (c *Config) checkHost(h host) error {
 		}
 	}
 	for i, check := range c.Checks {
-		r.checkProgram(c.places.scripts[i], check.Command[0])
+		r.checkProbe(c.places.checks[i], check.Probe, h)
 	}
 	r.checkHook(c.places.notify, c.Hooks.Notify)
 	r.checkHook(c.places.prepare, c.Hooks.Prepare)
@@ -80,6 +83,33 @@ func (c *Config) checkHost(h host) error {
 	}
 	r.checkDirectory(c.places.dataDir, c.DataDir)
 	return inOrder(r.problems)
+}
+
+// checkProbe looks at what a check needs on this host, and not at what it checks.
+func (r *reader) checkProbe(v value, probe health.Probe, h host) {
+	switch p := probe.(type) {
+	case health.Script:
+		r.checkProgram(v, p.Command[0])
+	case health.Link:
+		if _, ok := h.links[p.Name]; !ok {
+			r.refuse(v, h.linkHint(p.Name), "this host has no link %s", quote(p.Name))
+		}
+	case health.HTTP:
+		if p.TLS.CA != "" {
+			r.checkCertificates(v, p.TLS.CA)
+		}
+	}
+}
+
+// checkCertificates refuses a file in which there is no certificate.
+func (r *reader) checkCertificates(v value, file string) {
+	text, err := os.ReadFile(file)
+	switch {
+	case err != nil:
+		r.refuse(v, "put the certificates there, or mend the path", "%s cannot be read: %v", quote(file), errors.Unwrap(err))
+	case !x509.NewCertPool().AppendCertsFromPEM(text):
+		r.refuse(v, "write the path of a file with lines -----BEGIN CERTIFICATE-----", "%s holds no certificate in PEM form", quote(file))
+	}
 }
 
 // checkDirectory refuses what is there and is no directory. One that is missing is made at the start.

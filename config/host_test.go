@@ -1,8 +1,10 @@
 package config
 
 import (
+	"encoding/pem"
 	"fmt"
 	"net"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -24,11 +26,11 @@ func vm1() host {
 }
 
 func TestAHostThatHasEverythingIsAccepted(t *testing.T) {
-	script := program755(t)
+	script, authority := program755(t), certificate(t)
 	c := accepted(t, `
 node: {address: 10.11.12.4}
 vip: {interface: eth0, addresses: [42.159.241.126/24, {address: 42.159.241.127, interface: lo}]}
-checks: [{name: appsvc, script: `+script+` --fast}]
+checks: [{name: appsvc, script: `+script+` --fast}, {name: nic, link: eth0}, {name: web, http: {url: "https://[::1]/", tls: {ca: `+authority+`}}}]
 hooks: {notify: [`+script+`, vip], prepare: `+script+`, fence: `+script+`}
 probe: {listen: "[fd00::4]:7610"}
 `)
@@ -92,6 +94,29 @@ hint: name a directory that vipd may have for itself, or leave data_dir out`,
     probe: {listen: 10.11.12.5:7610}
                     ^
 hint: this host has 10.11.12.4, fd00::4`,
+		},
+		"what checks need and is not here": {
+			"node: {address: 10.11.12.4}\nvip: {interface: eth0, addresses: [42.159.241.126]}\n" +
+				"checks:\n" +
+				"  - {name: a, link: eth1}\n" +
+				"  - {name: b, http: {url: 'https://[::1]/', tls: {ca: DIR/none.pem}}}\n" +
+				"  - {name: c, http: {url: 'https://[::1]/', tls: {ca: DIR/notify.sh}}}\n" +
+				"  - {name: d, http: {url: 'https://[::1]/'}}\n" +
+				"  - {name: e, file: DIR/none}\n",
+			`vipd.yaml:4:21: checks[0].link: this host has no link "eth1"
+      - {name: a, link: eth1}
+                        ^
+hint: did you mean eth0?
+
+vipd.yaml:5:55: checks[1].http.tls.ca: "DIR/none.pem" cannot be read: no such file or directory
+      - {name: b, http: {url: 'https://[::1]/', tls: {ca: DIR/none.pem}}}
+                                                          ^
+hint: put the certificates there, or mend the path
+
+vipd.yaml:6:55: checks[2].http.tls.ca: "DIR/notify.sh" holds no certificate in PEM form
+      - {name: c, http: {url: 'https://[::1]/', tls: {ca: DIR/notify.sh}}}
+                                                          ^
+hint: write the path of a file with lines -----BEGIN CERTIFICATE-----`,
 		},
 		"scripts that nobody can start": {
 			"node: {address: 10.11.12.4}\nvip: {interface: eth0, addresses: [42.159.241.126]}\n" +
@@ -205,6 +230,19 @@ func program755(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "check.sh")
 	if err := os.WriteFile(file, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// certificate writes a file with the certificate of a test server.
+func certificate(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(file, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return file

@@ -56,8 +56,8 @@ func TestTheManualNamesEveryKeyAndNoOther(t *testing.T) {
 }
 
 func TestTheManualGivesTheRangesThatAreEnforced(t *testing.T) {
-	tests := map[string]string{"a duration": "-1s", "a whole number": "0"}
-	inHint := regexp.MustCompile(`from (\w+ to \w+)`)
+	tests := map[string]string{"a duration": "-1s", "a whole number": "-1000"}
+	inHint := regexp.MustCompile(`from (-?\w+ to -?\w+)`)
 	manual := rows(t)
 	for _, k := range keys() {
 		tooSmall, ranged := tests[k.kind]
