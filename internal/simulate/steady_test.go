@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// TestSteady runs ten minutes of each trouble, or as many hours as -hours says.
+// TestSteady runs five minutes of each trouble, or as many hours as -hours says.
 func TestSteady(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // as TestSimulate does
 	defer debug.SetGCPercent(debug.SetGCPercent(800))
-	length := 10 * time.Minute
+	length := 5 * time.Minute
 	if *hours > 0 {
 		length = time.Duration(*hours * float64(time.Hour))
 	}
