@@ -21,7 +21,7 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 # A recipe stops at its first failing command, also in the middle of a loop.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build install package demo test simulate mutants bench chaos upgrade model check deps clean
+.PHONY: help build install package demo test simulate steady mutants bench chaos upgrade model check deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,10 @@ SEED  ?=
 SEEDS ?=
 simulate: ## HOURS=… SEED=…: clusters on virtual time under random faults, as long as you like
 	$(GO) test ./internal/simulate -count=1 -timeout 0 -run '^TestSimulate$$' -v -args -hours $(HOURS) -seed $(or $(SEED),1) $(if $(SEEDS),-seeds $(SEEDS))
+
+steady: HOURS = 24
+steady: ## HOURS=…: simulated hours of 5 % loss, and of hosts short of CPU, through which one holder must stay
+	$(GO) test ./internal/simulate -count=1 -timeout 0 -run '^TestSteady$$' -v -args -hours $(HOURS) -seed $(or $(SEED),1)
 
 mutants: ## the simulator must miss each rule of the protocol that is left out
 	$(GO) test -tags mutants ./internal/simulate -count=1 -timeout 60m -run '^(TestMutants|TestTheSameProfiles.*)$$' -v

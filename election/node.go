@@ -205,6 +205,7 @@ func (n *Node) Close() error {
 func (n *Node) shutDown() error {
 	err := n.raft.Shutdown().Error() // closes the transport as well
 	n.stream.close()
+	n.transport.drain()
 	n.background.Wait()
 	n.store.watchdog.stop()
 	err = errors.Join(err, n.store.Close())

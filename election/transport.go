@@ -34,6 +34,7 @@ type transport struct {
 	rules *rules
 	raft  view
 	turn  *turn
+	hedge hedge
 
 	progress sync.Map // raft.ServerID → uint64: the last entry that a peer is known to have
 	calls    chan raft.RPC
@@ -51,7 +52,7 @@ var (
 var errClosed = errors.New("transport closed")
 
 func newTransport(w wire, r *rules, v view, t *turn) *transport {
-	tr := &transport{wire: w, rules: r, raft: v, turn: t, calls: make(chan raft.RPC), done: make(chan struct{})}
+	tr := &transport{wire: w, rules: r, raft: v, turn: t, hedge: hedgeFor(r.detect), calls: make(chan raft.RPC), done: make(chan struct{})}
 	tr.pump.Go(tr.serve)
 	return tr
 }
@@ -216,28 +217,39 @@ func answered(asked raft.ServerID, by raft.RPCHeader, err error) error {
 	return err
 }
 
-// AppendEntries notes the send time before the call leaves and counts a Success of
-// the same term towards the lease. The response is decoded into a fresh value,
-// because raft uses one value for many heartbeats.
-func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+// AppendEntries makes a call without entries again if it is not answered soon. Raft
+// uses one request and one response for many calls, and an attempt that nobody waits
+// for any more may still read the one and write the other: each has its own.
+func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (err error) {
+	own := *args
+	call := func() (raft.AppendEntriesResponse, error) { return t.append(id, target, &own) }
+	if len(own.Entries) == 0 {
+		*resp, err = hedged(&t.hedge, call)
+	} else {
+		*resp, err = call()
+	}
+	if has := own.PrevLogEntry + uint64(len(own.Entries)); err == nil && resp.Success && resp.Term == own.Term && has > 0 { // a heartbeat says nothing of entries
+		t.progress.Store(id, has)
+	}
+	return err
+}
+
+// append notes the send time before the call leaves and counts a Success of the same
+// term towards the lease.
+func (t *transport) append(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest) (resp raft.AppendEntriesResponse, err error) {
 	if t.rules.silent(args.Term) {
-		return errAbdicated
+		return resp, errAbdicated
 	}
 	sent := t.rules.now()
-	var fresh raft.AppendEntriesResponse
-	err := t.wire.AppendEntries(id, target, args, &fresh)
-	err = answered(id, fresh.RPCHeader, err)
-	*resp = fresh
+	err = t.wire.AppendEntries(id, target, args, &resp)
+	err = answered(id, resp.RPCHeader, err)
 	if leftOut(ruleSendTime) {
 		sent = t.rules.now()
 	}
-	if err == nil && fresh.Success && fresh.Term == args.Term {
+	if err == nil && resp.Success && resp.Term == args.Term {
 		t.rules.acknowledged(args.Term, id, sent)
-		if has := args.PrevLogEntry + uint64(len(args.Entries)); has > 0 { // a heartbeat says nothing of entries
-			t.progress.Store(id, has)
-		}
 	}
-	return err
+	return resp, err
 }
 
 // matched returns the last entry that a peer is known to have; 0 if unknown.
@@ -247,17 +259,23 @@ func (t *transport) matched(id raft.ServerID) uint64 {
 	return index
 }
 
-// RequestVote asks for a vote, once more if a pooled connection has broken.
-func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+// RequestVote asks for a vote, again if it is not answered soon.
+func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) (err error) {
+	*resp, err = hedged(&t.hedge, func() (raft.RequestVoteResponse, error) { return t.vote(id, target, args) })
+	return err
+}
+
+// vote asks for a vote, once more if a pooled connection has broken.
+func (t *transport) vote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest) (resp raft.RequestVoteResponse, err error) {
 	if err := t.rules.stand(args.Term, args.LeadershipTransfer); err != nil {
-		return fmt.Errorf("not standing: %w", err)
+		return resp, fmt.Errorf("not standing: %w", err)
 	}
-	err := t.wire.RequestVote(id, target, args, resp)
+	err = t.wire.RequestVote(id, target, args, &resp)
 	if isBroken(err) {
-		*resp = raft.RequestVoteResponse{}
-		err = t.wire.RequestVote(id, target, args, resp)
+		resp = raft.RequestVoteResponse{}
+		err = t.wire.RequestVote(id, target, args, &resp)
 	}
-	return answered(id, resp.RPCHeader, err)
+	return resp, answered(id, resp.RPCHeader, err)
 }
 
 // RequestPreVote waits for this member's turn and asks again while it is refused
@@ -364,6 +382,10 @@ func (t *transport) Close() error {
 	})
 	return err
 }
+
+// drain waits for the attempts that nobody else waits for any more. It is called when
+// raft has ended and the connections are closed.
+func (t *transport) drain() { t.hedge.attempts.Wait() }
 
 // isBroken reports whether err says that a connection ended, as one that was
 // pooled while the peer restarted does, rather than that nobody answered in time.

@@ -67,6 +67,7 @@ func newGuarded(t *testing.T, answer func(command any) any) *guarded {
 		g.raft.configuration.Servers = append(g.raft.configuration.Servers, raft.Server{ID: id, Address: address})
 	}
 	g.transport = newTransport(g.wire, b.rules, g.raft, &turn{self: "b", detect: testDetect, now: b.now, order: func() []raft.ServerID { return nil }, unfit: func() time.Duration { return 0 }, heard: b.lastHeard})
+	g.hedge.after = time.Hour // these tests make each call once
 	t.Cleanup(func() { _ = g.transport.Close() })
 	go func() {
 		for call := range g.Consumer() {

@@ -39,6 +39,12 @@ func (c *chance) upTo(d time.Duration) time.Duration {
 	return time.Duration(c.unit() * float64(d))
 }
 
+// exponential returns a duration that is mean on average, as the time between events
+// that do not depend on each other.
+func (c *chance) exponential(mean time.Duration) time.Duration {
+	return time.Duration(-math.Log(1-c.unit()) * float64(mean))
+}
+
 // between returns a duration from a to b, each order of magnitude as likely as any
 // other.
 func (c *chance) between(a, b time.Duration) time.Duration {

@@ -84,7 +84,7 @@ func (h *host) boot() {
 
 // spawn makes a new process; the caller has world.mu.
 func (h *host) spawn() *daemon {
-	p := &process{chance: h.world.chance}
+	p := &process{chance: h.world.chance, starved: h.world.profile.Starvation}
 	d := &daemon{host: h, process: p, handle: h.disk.open(p)}
 	h.kernel.drift = make(chan struct{}, 1)
 	h.daemon = d

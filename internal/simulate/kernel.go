@@ -98,6 +98,7 @@ func (c calls) do(f func(k *kernel, now election.Instant) error) error {
 func (c calls) SetDeadline(boottime int64) {
 	_ = c.do(func(k *kernel, now election.Instant) error {
 		opens := !k.isOpen(now) && now < election.Instant(boottime)
+		c.host.world.steadiness.stored(c.host, k.deadline.Sub(now), election.Instant(boottime).Sub(now))
 		k.set(now, election.Instant(boottime))
 		if now < k.deadline {
 			c.host.world.fenceMoved(c.host, opens)

@@ -36,7 +36,7 @@ type link struct {
 
 const (
 	retransmission = 200 * time.Millisecond // of a lost segment, doubled each time (RFC 6298; the minimum of Linux)
-	secondSYN      = time.Second            // of a connection that nobody answers
+	secondSYN      = time.Second            // of a connection that nobody answers, each time
 	backlog        = 64
 )
 
@@ -88,16 +88,24 @@ func (n *network) mend() {
 	}
 }
 
-// latency returns how long a segment takes; false if the link is cut. The caller
-// has n.mu.
+// latency returns how long a segment takes, together with those that are lost before
+// it; false if the link is cut. The caller has n.mu.
 func (n *network) latency(from, to string) (time.Duration, bool) {
 	l := n.link(from, to)
 	d := l.delay + n.chance.upTo(l.jitter)
-	for again := retransmission; l.loss > 0 && n.chance.unit() < l.loss && again < time.Minute; again *= 2 {
+	for again := retransmission; n.loses(l) && again < time.Minute; again *= 2 {
 		d += again
 	}
 	return d, !l.cut
 }
+
+// once is latency for a segment that is not sent again; false also if it is lost.
+func (n *network) once(from, to string) (time.Duration, bool) {
+	l := n.link(from, to)
+	return l.delay + n.chance.upTo(l.jitter), !l.cut && !n.loses(l)
+}
+
+func (n *network) loses(l *link) bool { return l.loss > 0 && n.chance.unit() < l.loss }
 
 // listen makes a process reachable at an address.
 func (n *network) listen(address string, p *process) *listener {
@@ -118,8 +126,8 @@ func (n *network) dial(ctx context.Context, p *process, from, to string) (net.Co
 	p.pass()
 	for {
 		n.mu.Lock()
-		there, through := n.latency(from, to)
-		back, answered := n.latency(to, from)
+		there, through := n.once(from, to)
+		back, answered := n.once(to, from)
 		answered = answered && through && !n.dark[to]
 		n.mu.Unlock()
 		wait := there + back

@@ -11,7 +11,8 @@ import (
 // fence. What it merely computes goes on, as the code between two seams cannot be
 // stopped; so what it computes of a reading may be carried out any time later.
 type process struct {
-	chance *chance
+	chance  *chance
+	starved *Starvation // nil: it is not
 
 	dead     atomic.Bool                   // nothing that it does has an effect any more
 	stopped  atomic.Pointer[chan struct{}] // closed when it is continued
@@ -28,6 +29,11 @@ func (p *process) pass() {
 			break
 		}
 		<-*stopped
+	}
+	if p.starved != nil && !p.dead.Load() {
+		if d := p.starved.wait(p.chance); d > 0 {
+			time.Sleep(d)
+		}
 	}
 	if p.stumbles.Load() > 0 && !p.dead.Load() && p.chance.in(3) && p.stumbles.Add(-1) >= 0 {
 		time.Sleep(p.chance.upTo(time.Duration(p.stumble.Load())))

@@ -15,6 +15,9 @@ type Profile struct {
 	Far      float64        // how long a segment takes on a good link at most, in detect times; 0: 0.2 ms; see farthest
 	Hesitate int            // one of so many calls is held up between two steps of the rules; 0: none; see hesitate
 	Weight   map[string]int // of the kinds of faults, by name
+
+	Loss       float64     // of one segment, on every good link
+	Starvation *Starvation // of every host; nil: none
 }
 
 // Everything returns the profile of a seed in which all happens, to three hosts or

@@ -58,15 +58,7 @@ var hesitating atomic.Pointer[world]
 
 // play founds a cluster and runs the rounds, until an invariant does not hold.
 func (w *world) play(n *nemesis) {
-	for _, h := range w.hosts {
-		h.boot()
-	}
-	if err := w.found(); err != nil {
-		w.note("cannot found the cluster: %v", err)
-		return
-	}
-	if err := w.gather(); err != nil {
-		w.note("not all can join: %v", err)
+	if !w.assemble() {
 		return
 	}
 	done := make(chan struct{})
@@ -82,6 +74,22 @@ func (w *world) play(n *nemesis) {
 			return
 		}
 	}
+}
+
+// assemble founds a cluster of all hosts.
+func (w *world) assemble() bool {
+	for _, h := range w.hosts {
+		h.boot()
+	}
+	if err := w.found(); err != nil {
+		w.note("cannot found the cluster: %v", err)
+		return false
+	}
+	if err := w.gather(); err != nil {
+		w.note("not all can join: %v", err)
+		return false
+	}
+	return true
 }
 
 // watch inspects now and then.

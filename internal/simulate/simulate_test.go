@@ -94,10 +94,14 @@ func runSeed(t *testing.T, seed uint64, p Profile) Result {
 		panic(fmt.Sprintf("seed %d stands still: somebody holds a sync.Mutex while virtual time should pass, see package simulate", seed))
 	})
 	defer still.Stop()
+	setRandom(t, seed)
+	return Run(t, seed, p)
+}
+
+func setRandom(t *testing.T, seed uint64) {
 	t.Setenv("GODEBUG", "randseednop=0")
 	rand.Seed(int64(seed)) //nolint:staticcheck // the source that raft uses has no other
 	cryptotest.SetGlobalRandom(t, seed)
-	return Run(t, seed, p)
 }
 
 // reader gathers what the processes report.

@@ -30,6 +30,8 @@ type world struct {
 	overlap bool     // two fences were open at once
 	ledger  ledger
 	totals  Totals
+
+	steadiness Steadiness
 }
 
 // farthest is a network on which commands still work: they wait some seconds.
@@ -46,6 +48,7 @@ func newWorld(seed uint64, p Profile) *world {
 	if p.Far > 0 {
 		near = link{jitter: min(time.Duration(p.Far*float64(w.detect)), farthest)}
 	}
+	near.loss = p.Loss
 	w.network = newNetwork(w.chance, near)
 	for i := range p.Nodes {
 		w.hosts = append(w.hosts, newHost(w, i))
