@@ -119,13 +119,15 @@ func (s *server) open(ctx context.Context) error {
 	}
 	s.drift = make(chan struct{}, 1)
 	s.agent = agent.New(agent.Config{
+		Policy: agent.Policy{PrepareLimit: s.cfg.Hooks.Timeout}, Paused: s.node.Paused(),
 		Election: s.node, Kernel: s.kernel, Hooks: hookRunner{hooks.NewRunner(s.cfg.Hooks, s.log), s.node}, Validity: validity(s.cfg.Detect),
 		Lease: s.node.Changed(), Drift: s.drift, Alive: func() { notify(daemon.SdNotifyWatchdog) }, Log: s.log,
 	})
-	s.node.HandleMoves(func(ctx context.Context, target string) error {
-		_, err := s.agent.Transfer(ctx, target, "asked for by an operator")
+	s.node.HandleMoves(func(ctx context.Context, m election.Move) error {
+		_, err := s.agent.Transfer(ctx, m)
 		return err
 	})
+	s.node.HandlePrepare(s.agent.Prepare)
 	return nil
 }
 
@@ -185,3 +187,9 @@ func (h hookRunner) Run(ctx context.Context, role, previous agent.Role, term uin
 		State: string(role), Previous: string(previous), Term: term, Reason: reason, Leader: h.node.Status().Leader.Name,
 	})
 }
+
+// Prepare does nothing.
+func (h hookRunner) Prepare(context.Context, string) error { return nil }
+
+// Fence does nothing.
+func (h hookRunner) Fence(context.Context, election.Member, uint64, string) error { return nil }
