@@ -158,7 +158,7 @@ func (d *daemon) open(kernel calls) error {
 	h, w := d.host, d.host.world
 	listener := w.network.listen(h.address, d.process)
 	node, err := election.Open(election.Config{
-		Name: h.name, Address: netip.MustParseAddrPort(h.address), Version: "simulated", Detect: w.detect, Disk: d.handle,
+		Name: h.name, Address: netip.MustParseAddrPort(h.address), Version: "simulated", Detect: w.detect, Pair: true, Disk: d.handle,
 		Machine: h.name, Listener: listener, Fence: kernel, Now: d.now, Log: h.log,
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			return w.network.dial(ctx, d.process, h.address, address)
