@@ -21,7 +21,7 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 # A recipe stops at its first failing command, also in the middle of a loop.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build install package demo test simulate mutants bench chaos model check deps clean
+.PHONY: help build install package demo test simulate mutants bench chaos upgrade model check deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,7 @@ install: build ## install into DESTDIR/PREFIX (/usr/local); an existing configur
 		sed 's|/usr/bin/vipd|$(PREFIX)/bin/vipd|; s|/usr/share/doc|$(PREFIX)/share/doc|' deploy/$$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/vipd README.md
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/vipd/docs docs/*.md
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/share/doc/vipd/examples deploy/examples/prepare.sh deploy/examples/fence-azure.sh
 	install -d $(DESTDIR)/etc/vipd
 	test -e $(DESTDIR)/etc/vipd/vipd.yaml || install -m 0644 deploy/examples/vipd.yaml $(DESTDIR)/etc/vipd/vipd.yaml
 	for script in notify.sh check.sh; do test -e $(DESTDIR)/etc/vipd/$$script || \
@@ -80,18 +81,22 @@ chaos: root deps build ## as root: faults at random, several at a time; SEED=…
 	$(GO) run ./internal/chaos -vipd $(CURDIR)/bin/vipd -version '$(VERSION)' -seed "$$seed" -minutes $(MINUTES) -hosts $(HOSTS) || code=$$?; \
 	$(call give_back,dist); exit $$code
 
+# Not part of "make test": it builds the previous version from the git history, which an archive of the source does not have.
+upgrade: root deps ## as root: the previous version upgraded host by host, and one host back
+	$(GO) test -tags upgrade ./internal/lab -count=1 -timeout 20m -run '^TestRollingUpgrade$$' -v
+
 model: ## the lease protocol, searched exhaustively by spin within bounds, with and without each rule; QUICK=1: less of it
 	nice model/run $(if $(QUICK),quick,full)
 
 check: ## all that can be said of the code without running it
 	@echo '== gofumpt'; files=$$($(TOOL) gofumpt -l .); test -z "$$files" || { echo "$$files: not formatted, run: $(TOOL) gofumpt -w ."; exit 1; }
-	@echo '== go vet'; $(GO) vet ./... && $(GO) vet -tags mutants ./election ./internal/simulate
+	@echo '== go vet'; $(GO) vet ./... && $(GO) vet -tags mutants ./election ./internal/simulate && $(GO) vet -tags upgrade ./internal/lab
 	@echo '== golangci-lint'; $(TOOL) golangci-lint run ./...
 	@echo '== govulncheck'; tools/vulncheck $(TOOL) govulncheck ./...
 	@echo '== go mod tidy'; $(GO) mod tidy -diff && $(GO) -C tools mod tidy -diff
 	@echo '== rules of the house, units'; $(GO) test -count=1 ./internal/rules ./deploy
 
-deps: ## as root: the Debian packages that demo, test, bench, chaos and model need, as far as they are missing
+deps: ## as root: the Debian packages that demo, test, bench, chaos, upgrade and model need, as far as they are missing
 	tools/deps
 
 clean: ## remove what was built

@@ -55,14 +55,18 @@ type (
 	HandOver struct{ To election.Member }
 	// Preempt asks the leader to hand over to this host; answered by [Preempted].
 	Preempt struct{ Reason string }
-	// Claim asks the election whom this host follows; answered by [Claimed].
+	// Claim records this host as the holder and asks the election whom it has to fence;
+	// answered by [Claimed].
 	Claim struct{ Term uint64 }
-	// RunFence runs the hook that puts the holder before out of action; answered by [Fenced].
+	// RunFence runs the hook that puts a holder before out of action; answered by [Fenced].
 	RunFence struct {
 		Previous election.Member
 		Term     uint64
 		Reason   string
 	}
+	// RecordFenced has it recorded that a holder before is out of action, or is to be
+	// taken for it.
+	RecordFenced struct{ Previous election.Member }
 	// RunPrepare runs the hook that warms the service up; answered by [PrepareDone].
 	RunPrepare struct {
 		Request int
@@ -92,6 +96,7 @@ func (HandOver) action()         {}
 func (Preempt) action()          {}
 func (Claim) action()            {}
 func (RunFence) action()         {}
+func (RecordFenced) action()     {}
 func (RunPrepare) action()       {}
 func (Reply) action()            {}
 func (Exit) action()             {}

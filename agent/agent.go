@@ -26,7 +26,8 @@ type Election interface {
 	Prepare(ctx context.Context, to election.Member) error // has it warm the service up
 	Intend(reason string, cause election.Cause) error
 	HandOver(ctx context.Context, to election.Member) error
-	Claim(ctx context.Context) (election.Claim, error) // whom this host follows
+	Claim(ctx context.Context) (election.Claim, error) // whom this host has to fence
+	Fenced(ctx context.Context, name string) error     // records that it has been, or is to be taken for it
 	Preempt(ctx context.Context, reason string) error
 }
 
@@ -232,6 +233,8 @@ func (a *Agent) perform(ctx context.Context, action Action) Event {
 	case Reply:
 		a.replies[x.Request] <- x
 		delete(a.replies, x.Request)
+	case RecordFenced:
+		go a.recordFenced(ctx, x.Previous)
 	case Exit:
 	default:
 		go func() { a.Report(a.await(ctx, action)) }()
@@ -295,7 +298,7 @@ func (a *Agent) prepare(ctx context.Context, x Prepare) error {
 	return a.cfg.Election.Intend(x.Reason, x.Cause)
 }
 
-// claim asks whom this host follows. The terms of leases only grow: if it is the same
+// claim asks whom this host has to fence. The terms of leases only grow: if it is the same
 // afterwards, the answer is for it.
 func (a *Agent) claim(ctx context.Context, x Claim) Claimed {
 	c, err := a.cfg.Election.Claim(ctx)
@@ -303,6 +306,14 @@ func (a *Agent) claim(ctx context.Context, x Claim) Claimed {
 		err = errors.New("the lease has moved to another term")
 	}
 	return Claimed{Term: x.Term, Claim: c, Err: text(err)}
+}
+
+// recordFenced spares later holders what this one has done. If it fails they do it once
+// more.
+func (a *Agent) recordFenced(ctx context.Context, m election.Member) {
+	if err := a.cfg.Election.Fenced(ctx, m.Name); err != nil {
+		a.cfg.Log.Warn("it is not recorded that a holder before is fenced", zap.String("previous", m.Name), zap.Error(err))
+	}
 }
 
 func text(err error) string {

@@ -23,6 +23,7 @@ type host struct {
 	standing election.Standing
 	other    *election.Member
 	claim    election.Claim
+	fenced   []string
 	prefers  string // why this host should hold
 	refusal  error  // of the leader or of a successor
 	frozen   *election.Freeze
@@ -114,6 +115,11 @@ func (h *host) Prepare(_ context.Context, to election.Member) (err error) {
 	h.note("prepare " + to.Name)
 	h.set(func() { err = h.refusal })
 	return err
+}
+
+func (h *host) Fenced(_ context.Context, name string) error {
+	h.set(func() { h.fenced = append(h.fenced, name) })
+	return nil
 }
 
 func (h *host) Claim(context.Context) (c election.Claim, err error) {
@@ -424,9 +430,10 @@ func TestThePrepareHookRunsWhenAHolderAsks(t *testing.T) {
 
 func TestAFenceHookRunsBeforeTheAddressIsBound(t *testing.T) {
 	inBubbleWith(t, Policy{Fence: true}, func(t *testing.T, h *host) {
-		h.set(func() { h.claim.Previous = election.Member{ID: "2", Name: "vm2"} })
+		h.set(func() { h.claim.Unfenced = []election.Member{{ID: "1", Name: "vm1"}, {ID: "2", Name: "vm2"}} })
 		h.elect(3, true)
-		want(t, h.since(), "hook fence vm2, hook done, bind, hook MASTER, hook done")
+		want(t, h.since(), "hook fence vm1, hook done, hook fence vm2, hook done, bind, hook MASTER, hook done")
+		h.set(func() { want(t, strings.Join(h.fenced, ", "), "vm1, vm2") })
 	})
 }
 

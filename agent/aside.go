@@ -12,13 +12,11 @@ const (
 	warmFor      = 2 * time.Minute  // after the drain time, the service that was warmed up is stopped again
 )
 
-var zero time.Time
-
 // preempt asks the leader to hand over when this host should have held for long
 // enough.
 func (d *decision) preempt() {
 	if !d.Policy.Preempt || d.Preferred == "" || d.Leading || d.Held || d.Frozen || d.Paused || d.Stopping || d.fitness() != election.Ready {
-		d.PreferredSince = zero
+		d.PreferredSince = time.Time{}
 		return
 	}
 	if d.PreferredSince.IsZero() {
@@ -69,7 +67,7 @@ func (d *decision) coolDown() {
 	if d.PreparedUntil.IsZero() || d.Preparing != 0 || d.now.Before(d.PreparedUntil) {
 		return
 	}
-	d.PreparedUntil = zero
+	d.PreparedUntil = time.Time{}
 	d.Again = d.Role == d.Wanted && d.Role != Master && !d.Running
 }
 

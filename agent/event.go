@@ -51,7 +51,7 @@ type (
 	HandedOver struct{ Err error }
 	// Preempted answers [Preempt].
 	Preempted struct{ Err error }
-	// Claimed answers [Claim]; Term is that of the claim.
+	// Claimed answers [Claim].
 	Claimed struct {
 		Term uint64
 		election.Claim

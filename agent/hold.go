@@ -78,11 +78,13 @@ func (d *decision) unbind() {
 	}
 }
 
-// cleared reports whether the holder before has let go for certain, as far as anybody
+// cleared reports whether the holders before have let go for certain, as far as anybody
 // wants to be: the lease itself says so, a fence hook makes sure.
-func (s State) cleared() bool { return !s.Policy.Fence || s.Cleared == s.Term }
+func (s State) cleared() bool {
+	return !s.Policy.Fence || s.Claimed == s.Term && len(s.Unfenced) == 0
+}
 
-// clear makes sure that the holder before has let go.
+// clear makes sure that the holders before have let go.
 func (d *decision) clear() {
 	switch {
 	case d.Stopping, !d.mayBegin(), d.Claiming, d.Fencing:
@@ -93,35 +95,29 @@ func (d *decision) clear() {
 		}
 	case d.FenceErr == "" || !d.now.Before(d.FenceAgain):
 		d.Fencing = true
-		d.do(RunFence{Previous: d.Suspect, Term: d.Term, Reason: d.Suspect.Name + " held before and has not handed over in order"})
+		m := d.Unfenced[0]
+		d.do(RunFence{Previous: m, Term: d.Term, Reason: m.Name + " held before and has not let go in order"})
 	}
 }
 
-// noteClaimed takes in whom this host follows. Where it follows itself, that may be
-// without ever having bound: whom it had to put out of action then, it still has to.
 func (d *decision) noteClaimed(e Claimed) {
 	d.Claiming, d.ClaimErr = false, e.Err
-	if e.Err != "" || e.Term != d.Term {
-		return
-	}
-	d.Claimed = e.Term
-	if e.Previous.ID != "" {
-		d.Suspect = e.Previous
-	}
-	if e.Orderly || d.Suspect.ID == "" {
-		d.Cleared, d.Suspect = e.Term, election.Member{}
+	if e.Err == "" && e.Term == d.Term {
+		d.Claimed, d.Unfenced = e.Term, e.Unfenced
 	}
 }
 
+// noteFenced takes in how the fence hook has ended. What it did in an earlier term
+// counts for nothing: whom it was for may have held since.
 func (d *decision) noteFenced(e Fenced) {
 	d.Fencing = false
-	if e.Term != d.Term {
+	if e.Term != d.Term || len(d.Unfenced) == 0 {
 		return
 	}
-	if d.FenceErr = e.Err; e.Err != "" {
+	if d.FenceErr = e.Err; e.Err != "" && !d.Policy.FenceProceeds {
 		d.FenceAgain = d.now.Add(fencePause)
+		return
 	}
-	if e.Err == "" || d.Policy.FenceProceeds {
-		d.Cleared, d.Suspect = e.Term, election.Member{}
-	}
+	d.do(RecordFenced{d.Unfenced[0]})
+	d.Unfenced = d.Unfenced[1:]
 }

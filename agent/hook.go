@@ -1,6 +1,10 @@
 package agent
 
-import "github.com/vipd/vipd/election"
+import (
+	"time"
+
+	"github.com/vipd/vipd/election"
+)
 
 func (d *decision) noteHook(e HookDone) {
 	d.Running, d.HookErr, d.HookTook = false, e.Err, d.now.Sub(d.Since)
@@ -43,7 +47,7 @@ func (d *decision) startHook() {
 		return
 	}
 	d.Previous, d.Role, d.RoleTerm, d.Since = d.Role, d.Wanted, d.WantedTerm, d.now
-	d.Running, d.Again, d.PreparedUntil = true, false, zero
+	d.Running, d.Again, d.PreparedUntil = true, false, time.Time{}
 	d.Reason = d.reason()
 	d.do(RunHook{Role: d.Role, Previous: d.Previous, Term: d.Term, Reason: d.Reason})
 }

@@ -25,8 +25,8 @@ type world struct {
 	requests int
 	exited   bool
 
-	claimed uint64 // the last term for which it is known whom this host follows
-	suspect string // who held before, and may do so still
+	claimed  uint64   // the last term for which it is known whom this host has to fence
+	unfenced []string // those who are left
 }
 
 func (w *world) take(e Event) {
@@ -52,7 +52,7 @@ func (w *world) take(e Event) {
 
 // mayBind reports whether an address may be on this host.
 func (w *world) mayBind() bool {
-	fenced := !w.s.Policy.Fence || w.claimed == w.s.Term && w.suspect == ""
+	fenced := !w.s.Policy.Fence || w.claimed == w.s.Term && len(w.unfenced) == 0
 	return w.s.Held && w.s.Armed && !w.s.Policy.Witness && fenced
 }
 
@@ -88,7 +88,7 @@ func (w *world) perform(a Action) Event {
 			w.t.Fatal("exits with an address bound or a hook running")
 		}
 		w.exited = true
-	case Announce, ResetConnections:
+	case Announce, ResetConnections, RecordFenced:
 	default:
 		w.begin(a)
 	}
@@ -134,8 +134,8 @@ func (w *world) begin(a Action) {
 			w.t.Fatal("preempts although it should not")
 		}
 	case RunFence:
-		if !w.s.Held || a.Previous.ID == "" || a.Previous.ID != w.suspect {
-			w.t.Fatalf("the fence hook runs against %q, the holder before is %q", a.Previous.ID, w.suspect)
+		if !w.s.Held || len(w.unfenced) == 0 || a.Previous.Name != w.unfenced[0] {
+			w.t.Fatalf("the fence hook runs against %q, to be fenced are %q", a.Previous.Name, w.unfenced)
 		}
 	}
 	for _, p := range w.pending {
@@ -234,7 +234,7 @@ func (w *world) answer(which int) Event {
 		return PrepareDone{Request: a.Request, Err: err}
 	case RunFence:
 		if a.Term == w.s.Term && (err == nil || w.s.Policy.FenceProceeds) {
-			w.suspect = ""
+			w.unfenced = w.unfenced[1:]
 		}
 		return Fenced{Term: a.Term, Err: text(err)}
 	case FindSuccessor:
@@ -257,23 +257,18 @@ func (w *world) answer(which int) Event {
 	return nil
 }
 
-// claim says whom this host follows: nobody or itself, or another one.
+// claim says whom this host has to fence.
 func (w *world) claim(a Claim, err error) Event {
 	c := Claimed{Term: a.Term, Err: text(err)}
 	if err != nil {
 		return c
 	}
-	c.Previous.ID = rapid.SampledFrom([]string{"", "vm1", "vm2"}).Draw(w.t, "previous")
-	c.Orderly = c.Previous.ID != "" && rapid.Bool().Draw(w.t, "orderly")
-	if a.Term != w.s.Term {
-		return c
+	names := []string{"vm1", "vm2"}[rapid.IntRange(0, 2).Draw(w.t, "fenced already"):]
+	for _, name := range names {
+		c.Unfenced = append(c.Unfenced, election.Member{Name: name})
 	}
-	w.claimed = a.Term
-	switch {
-	case c.Orderly:
-		w.suspect = ""
-	case c.Previous.ID != "":
-		w.suspect = c.Previous.ID
+	if a.Term == w.s.Term {
+		w.claimed, w.unfenced = a.Term, names
 	}
 	return c
 }

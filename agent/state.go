@@ -90,14 +90,13 @@ type State struct {
 	Preempting     bool      // the leader was asked to hand over to this host
 	PreemptAfter   time.Time // not to be asked again before
 
-	Claiming   bool            // the election is asked whom this host follows
-	ClaimErr   string          // why it could not say
-	Claimed    uint64          // the term for which it has
-	Cleared    uint64          // the term in which the addresses may be bound
-	Suspect    election.Member // whom the fence hook has to put out of action; its ID is empty if nobody
-	Fencing    bool            // it runs
-	FenceErr   string          // how it failed last; empty if it did not
-	FenceAgain time.Time       // when it runs once more
+	Claiming   bool              // the election is asked whom the fence hook has to put out of action
+	ClaimErr   string            // why it could not say
+	Claimed    uint64            // the term for which it has
+	Unfenced   []election.Member // those who are left, in that term
+	Fencing    bool              // the hook runs, for the first of them
+	FenceErr   string            // how it failed last, in this term; empty if it did not
+	FenceAgain time.Time         // when it runs once more
 
 	Preparing     int       // the request for which the prepare hook runs; 0 if none
 	PreparedUntil time.Time // then the service that was warmed up is stopped again; zero if none was

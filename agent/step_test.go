@@ -201,8 +201,9 @@ func (s *scenario) others(word, rest string, err error) Event {
 		return Preempted{Err: err}
 	case "claimed":
 		e := Claimed{Term: s.state.Term}
-		e.Previous.Name, _, e.Orderly = strings.Cut(rest, " orderly")
-		e.Previous.ID = e.Previous.Name
+		for name := range strings.FieldsSeq(rest) {
+			e.Unfenced = append(e.Unfenced, election.Member{Name: name})
+		}
 		return e
 	case "claim-fails":
 		return Claimed{Term: s.state.Term, Err: rest}
@@ -272,6 +273,8 @@ func describe(a Action) string {
 		return "preempt: " + a.Reason
 	case RunFence:
 		return fmt.Sprintf("fence %s, term %d: %s", a.Previous.Name, a.Term, a.Reason)
+	case RecordFenced:
+		return "record that " + a.Previous.Name + " is fenced"
 	case RunPrepare:
 		return "hook PREPARE: " + a.Reason
 	case Reply:

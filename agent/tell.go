@@ -83,23 +83,28 @@ func tellMove(log *zap.Logger, before, after State) {
 
 func tellFencing(log *zap.Logger, before, after State, e Event) {
 	if after.Fencing && !before.Fencing {
-		log.Warn("fencing the holder before", zap.String("previous", after.Suspect.Name), zap.Uint64("term", after.Term))
+		log.Warn("fencing a holder before", zap.String("previous", after.Unfenced[0].Name), zap.Uint64("term", after.Term))
 	}
-	previous := zap.String("previous", before.Suspect.Name)
 	switch e := e.(type) {
 	case Claimed:
 		if e.Err != "" && e.Err != before.ClaimErr {
-			log.Warn("it is not known yet whom this host follows; the addresses wait", zap.Uint64("term", e.Term), zap.String("error", e.Err))
+			log.Warn("it is not known yet whom this host has to fence; the addresses wait", zap.Uint64("term", e.Term), zap.String("error", e.Err))
 		}
 	case Fenced:
-		switch {
-		case e.Err == "":
-			log.Info("the holder before is fenced", previous, zap.Uint64("term", e.Term))
-		case after.Policy.FenceProceeds:
-			log.Warn("the holder before can't be fenced; this host takes over all the same", previous, zap.Uint64("term", e.Term), zap.String("error", e.Err))
-		default:
-			log.Error("the holder before can't be fenced; the addresses wait", previous, zap.Uint64("term", e.Term), zap.String("error", e.Err))
+		if e.Term == before.Term && len(before.Unfenced) > 0 {
+			tellFenced(log.With(zap.String("previous", before.Unfenced[0].Name), zap.Uint64("term", e.Term)), before.Policy, e.Err)
 		}
+	}
+}
+
+func tellFenced(log *zap.Logger, p Policy, err string) {
+	switch {
+	case err == "":
+		log.Info("a holder before is fenced")
+	case p.FenceProceeds:
+		log.Warn("a holder before can't be fenced; this host takes over all the same", zap.String("error", err))
+	default:
+		log.Error("a holder before can't be fenced; the addresses wait", zap.String("error", err))
 	}
 }
 

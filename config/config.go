@@ -24,21 +24,29 @@ type Config struct {
 	// without its extension, "vipd" for /etc/vipd/vipd.yaml.
 	Name string
 	// Node is this host as its peers know it.
-	Node struct {
-		// Name is unique among the members; 1 … 63 letters, digits, '_', '.', '-'.
-		Name string
-		// Address is this host's own address and the port of the election.
-		Address netip.AddrPort
-	}
-	// VIP says which addresses float. Its Instance is Socket.
+	Node Node
+	// VIP says which addresses float; a witness has none. Its Instance is Socket.
 	VIP vip.Config
 	// Detect is the silence after which a holder counts as gone, 50 ms … 60 s. It must
 	// be the same on all members.
 	Detect time.Duration
 	// Checks decide whether this host is healthy; empty means always.
 	Checks []health.Check
-	// Hooks is the operator's notify script; its Notify is empty if there is none.
+	// Hooks are the operator's scripts; its Notify is empty if there are none.
 	Hooks hooks.Config
+	// FenceProceeds says that a new holder goes on although its fence script has failed; else it waits until it succeeds.
+	FenceProceeds bool
+	// Preempt says that this host takes over from a holder of a lower priority, PreemptDelay (0 … 1 h) after it could have.
+	Preempt      bool
+	PreemptDelay time.Duration
+	// AllowTwoVoters says that the operator knows what a cluster of two is worth.
+	AllowTwoVoters bool
+	// ReleaseUnwell says that nobody holds the addresses while no host is well; else the best of them does.
+	ReleaseUnwell bool
+	// DrainTime is how long the probe has said no when a planned move goes on, 0 … 10 min.
+	DrainTime time.Duration
+	// Probe is what load balancers ask.
+	Probe Probe
 	// DataDir keeps what must outlive a restart. It is absolute; /var/lib/vipd, or
 	// below it /var/lib/vipd/NAME for an instance that is not called "vipd".
 	DataDir string
@@ -50,14 +58,37 @@ type Config struct {
 	places places
 }
 
+// Node is a host as its peers know it.
+type Node struct {
+	// Name is unique among the members; 1 … 63 letters, digits, '_', '.', '-'.
+	Name string
+	// Address is the host's own address and the port of the election.
+	Address netip.AddrPort
+	// Priority says how much this host is wanted as the holder, 1 … 254; more is better.
+	Priority int
+	// Witness says that this host votes and never holds the addresses.
+	Witness bool
+}
+
+// Probe is a question over TCP: whether this host has the addresses.
+type Probe struct {
+	// Listen is where it can be asked; zero if nowhere.
+	Listen netip.AddrPort
+	// WaitForHook says that the answer is no until the notify script has succeeded with MASTER.
+	WaitForHook bool
+}
+
 // places keeps the path and the place of the values that CheckHost looks at.
 type places struct {
 	node       value   // node.address
 	addresses  []value // each floating address
 	interfaces []value // the interface of each, wherever it was given
-	scripts    []value // the program of each check
-	notify     value   // the program of the hook
-	dataDir    value   // data_dir
+	checks     []value // the program of each check, its link or the file with its CA
+	notify     value   // the programs of the hooks
+	prepare    value
+	fence      value
+	listen     value // probe.listen
+	dataDir    value // data_dir
 }
 
 // maxSize bounds the file, so that a wrong path (a log, /dev/zero) fails early.
@@ -113,13 +144,17 @@ func parse(file string, data []byte, hostname string) (*Config, error) {
 }
 
 // file reads the outermost keys. The node comes first, because the floating
-// addresses are compared with its address.
+// addresses are compared with its address, and because a witness has little else.
 func (r *reader) file(m mapping, c *Config, hostname string) {
-	r.node(r.mapping(m.get("node")), c, hostname)
-	r.vip(r.mapping(m.get("vip")), c)
+	node := r.mapping(m.get("node"))
+	r.node(node, c, hostname)
+	if c.Node.Witness {
+		r.witness(m, node)
+	} else {
+		r.holder(m, c)
+	}
 	c.Detect = r.duration(m.get("detect"), 500*time.Millisecond, span{50 * time.Millisecond, time.Minute})
-	r.checks(m.get("checks"), c)
-	r.hooks(m.get("hooks"), c)
+	c.AllowTwoVoters = r.boolean(m.get("allow_two_voters"), false)
 	c.DataDir = r.path(m.get("data_dir"), defaultDataDir(c.Name))
 	r.places.dataDir = m.get("data_dir")
 	c.Socket = r.socket(m.get("socket"), "/run/vipd/"+c.Name+".sock")

@@ -48,6 +48,43 @@ func TestBadFilesAreRefusedWithThisText(t *testing.T) {
 
 func TestGoodFilesMeanThis(t *testing.T) {
 	tests := map[string]Config{
+		"checks.yaml": {
+			Name: "checks",
+			Node: node("vm1", "10.11.12.4:7600"),
+			VIP: vip.Config{
+				Addresses: []vip.Address{address("42.159.241.126/32", "eth0")},
+				Announce:  true,
+				Instance:  "/run/vipd/checks.sock",
+			},
+			PreemptDelay: 30 * time.Second,
+			Detect:       500 * time.Millisecond,
+			Checks: []health.Check{
+				usual("script", 0, health.Script{Command: []string{"/etc/vipd/check.sh", "--fast"}}),
+				usual("web", 0, health.HTTP{URL: "http://127.0.0.1/healthz"}),
+				{
+					Name: "api",
+					Probe: health.HTTP{
+						URL: "https://localhost:8443/ready?deep=1", Expect: []health.StatusRange{{First: 200, Last: 200}, {First: 204, Last: 204}, {First: 300, Last: 399}},
+						Body: "state: ready", Host: "api.example.org:8443", TLS: health.TLS{CA: "/etc/vipd/ca.pem", ServerName: "api.example.org"},
+					},
+					Interval: 500 * time.Millisecond, Timeout: 2 * time.Second, Fall: 3, Rise: 1,
+				},
+				usual("old", 10, health.HTTP{URL: "https://[::1]/", Expect: []health.StatusRange{{First: 401, Last: 401}}, TLS: health.TLS{Insecure: true}}),
+				usual("db", 0, health.TCP{Address: netip.MustParseAddrPort("127.0.0.1:5432")}),
+				usual("db6", 0, health.TCP{Address: netip.MustParseAddrPort("[::1]:5432")}),
+				usual("cache", -20, health.TCP{Address: netip.MustParseAddrPort("127.0.0.1:6379")}),
+				usual("unit", 0, health.Unit{Name: "postgresql@16-main.service"}),
+				usual("process", 0, health.Program{Name: "httpd"}),
+				usual("pid", 0, health.PIDFile{Path: "/run/x.pid"}),
+				usual("nic", 0, health.Link{Name: "eth0"}),
+				usual("ready", 0, health.File{Path: "/run/ready"}),
+				usual("there", 253, health.File{Path: "/run/ready"}),
+				usual("maintenance", -253, health.File{Path: "/run/maintenance", Absent: true}),
+			},
+			Hooks:   told(hooks.Config{Timeout: 30 * time.Second, Instance: "checks", Interface: "eth0"}, "42.159.241.126"),
+			DataDir: "/var/lib/vipd/checks",
+			Socket:  "/run/vipd/checks.sock",
+		},
 		"smallest.yaml": {
 			Name: "smallest",
 			Node: node("vm1", "10.11.12.4:7600"),
@@ -56,10 +93,11 @@ func TestGoodFilesMeanThis(t *testing.T) {
 				Announce:  true,
 				Instance:  "/run/vipd/smallest.sock",
 			},
-			Detect:  500 * time.Millisecond,
-			Hooks:   told(hooks.Config{Timeout: 30 * time.Second, Instance: "smallest", Interface: "eth0"}, "42.159.241.126"),
-			DataDir: "/var/lib/vipd/smallest",
-			Socket:  "/run/vipd/smallest.sock",
+			Detect:       500 * time.Millisecond,
+			PreemptDelay: 30 * time.Second,
+			Hooks:        told(hooks.Config{Timeout: 30 * time.Second, Instance: "smallest", Interface: "eth0"}, "42.159.241.126"),
+			DataDir:      "/var/lib/vipd/smallest",
+			Socket:       "/run/vipd/smallest.sock",
 		},
 		"vipd.yaml": {
 			Name: "vipd",
@@ -69,9 +107,10 @@ func TestGoodFilesMeanThis(t *testing.T) {
 				Announce:  true,
 				Instance:  "/run/vipd/vipd.sock",
 			},
-			Detect: 500 * time.Millisecond,
+			Detect:       500 * time.Millisecond,
+			PreemptDelay: 30 * time.Second,
 			Checks: []health.Check{{
-				Name: "appsvc", Command: []string{"/etc/vipd/check.sh"},
+				Name: "appsvc", Probe: health.Script{Command: []string{"/etc/vipd/check.sh"}},
 				Interval: time.Second, Timeout: time.Second, Fall: 2, Rise: 2,
 			}},
 			Hooks: told(hooks.Config{
@@ -82,7 +121,7 @@ func TestGoodFilesMeanThis(t *testing.T) {
 		},
 		"web.yaml": {
 			Name: "web",
-			Node: node("4711", "[fd00::4]:7601"),
+			Node: Node{Name: "4711", Address: netip.MustParseAddrPort("[fd00::4]:7601"), Priority: 254},
 			VIP: vip.Config{
 				Addresses: []vip.Address{
 					address("2001:db8::10/128", "lo"),
@@ -94,19 +133,38 @@ func TestGoodFilesMeanThis(t *testing.T) {
 			Detect: 50 * time.Millisecond,
 			Checks: []health.Check{
 				{
-					Name: "http", Command: []string{"/usr/bin/curl", "-fsS", "http://localhost/"},
+					Name: "http", Probe: health.Script{Command: []string{"/usr/bin/curl", "-fsS", "http://localhost/"}},
 					Interval: 200 * time.Millisecond, Timeout: 200 * time.Millisecond, Fall: 1, Rise: 1,
 				},
 				{
-					Name: "disk_1", Command: []string{"/bin/sh", "-c", "test -w /srv || exit 1"},
+					Name: "disk_1", Probe: health.Script{Command: []string{"/bin/sh", "-c", "test -w /srv || exit 1"}},
 					Interval: time.Hour, Timeout: 1500 * time.Millisecond, Fall: 100, Rise: 1,
 				},
 			},
 			Hooks: told(hooks.Config{
-				Notify: []string{"/etc/vipd/notify.sh", "web", ""}, Timeout: time.Hour, Instance: "web", Interface: "lo",
+				Notify:  []string{"/etc/vipd/notify.sh", "web", ""},
+				Prepare: []string{"/etc/vipd/prepare.sh", "web"},
+				Fence:   []string{"/etc/vipd/fence.sh", "vm 1"},
+				Timeout: time.Hour, Instance: "web", Priority: 254, Interface: "lo",
 			}, "2001:db8::10", "192.0.2.10", "192.0.2.11"),
-			DataDir: "/srv/vipd",
-			Socket:  "/srv/vipd/sock",
+			FenceProceeds:  true,
+			Preempt:        true,
+			PreemptDelay:   time.Hour,
+			AllowTwoVoters: true,
+			ReleaseUnwell:  true,
+			DrainTime:      10 * time.Minute,
+			Probe:          Probe{Listen: netip.MustParseAddrPort("[::]:7610"), WaitForHook: true},
+			DataDir:        "/srv/vipd",
+			Socket:         "/srv/vipd/sock",
+		},
+		"witness.yaml": {
+			Name:           "witness",
+			Node:           Node{Name: "vm3", Address: netip.MustParseAddrPort("10.11.12.6:7600"), Priority: 100, Witness: true},
+			VIP:            vip.Config{Instance: "/run/vipd/witness.sock"},
+			Detect:         time.Second,
+			AllowTwoVoters: true,
+			DataDir:        "/var/lib/vipd/witness",
+			Socket:         "/run/vipd/witness.sock",
 		},
 	}
 	for _, file := range glob(t, "testdata/good/*.yaml") {
@@ -175,21 +233,24 @@ func TestTheLinesOfAFileMayEndAsOnAnySystem(t *testing.T) {
 }
 
 // node returns what Config.Node is for a name and an address.
-func node(name, address string) (n struct {
-	Name    string
-	Address netip.AddrPort
-},
-) {
-	n.Name, n.Address = name, netip.MustParseAddrPort(address)
-	return n
+func node(name, address string) Node {
+	return Node{Name: name, Address: netip.MustParseAddrPort(address), Priority: 100}
 }
 
 func address(prefix, link string) vip.Address {
 	return vip.Address{Prefix: netip.MustParsePrefix(prefix), Interface: link, Scope: "global"}
 }
 
+// usual is a check with the defaults.
+func usual(name string, weight int, probe health.Probe) health.Check {
+	return health.Check{Name: name, Probe: probe, Weight: weight, Interval: time.Second, Timeout: time.Second, Fall: 1, Rise: 1}
+}
+
 func told(h hooks.Config, addresses ...string) hooks.Config {
-	h.Priority, h.Addresses = 100, addresses
+	h.Addresses = addresses
+	if h.Priority == 0 {
+		h.Priority = 100
+	}
 	return h
 }
 

@@ -1,9 +1,13 @@
 package config
 
 import (
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/vipd/vipd/health"
 )
 
 // FuzzParse feeds any bytes: a file is either accepted, and then what Config
@@ -49,7 +53,11 @@ func promised(t *testing.T, c *Config) {
 		t.Errorf("node: %+v", c.Node)
 	case c.Detect < 50*time.Millisecond, c.Detect > time.Minute:
 		t.Errorf("detect: %s", c.Detect)
-	case len(c.VIP.Addresses) == 0, len(c.Hooks.Addresses) != len(c.VIP.Addresses):
+	case c.Node.Priority < 1, c.Node.Priority > 254, c.PreemptDelay < 0, c.DrainTime < 0:
+		t.Errorf("moves: %+v", c)
+	case c.Probe.Listen.IsValid() && c.Probe.Listen.Port() == 0, c.Probe.WaitForHook && len(c.Hooks.Notify) == 0:
+		t.Errorf("probe: %+v", c.Probe)
+	case (len(c.VIP.Addresses) == 0) != c.Node.Witness, len(c.Hooks.Addresses) != len(c.VIP.Addresses):
 		t.Errorf("addresses: %+v", c.VIP)
 	case badPath(c.DataDir) != "", badPath(c.Socket) != "", len(c.Socket) > 107, c.VIP.Instance != c.Socket:
 		t.Errorf("paths: %q, %q", c.DataDir, c.Socket)
@@ -60,8 +68,32 @@ func promised(t *testing.T, c *Config) {
 		}
 	}
 	for _, check := range c.Checks {
-		if !isName(check.Name) || len(check.Command) == 0 || badPath(check.Command[0]) != "" || check.Interval <= 0 || check.Timeout <= 0 || check.Fall < 1 || check.Rise < 1 {
+		rules := check.Interval > 0 && check.Timeout > 0 && check.Fall >= 1 && check.Rise >= 1 && check.Weight >= -253 && check.Weight <= 253
+		if !isName(check.Name) || !rules || !promisedProbe(check.Probe) {
 			t.Errorf("check: %+v", check)
 		}
 	}
+}
+
+func promisedProbe(probe health.Probe) bool {
+	switch p := probe.(type) {
+	case health.Script:
+		return len(p.Command) > 0 && badPath(p.Command[0]) == ""
+	case health.HTTP:
+		_, err := http.NewRequest(http.MethodGet, p.URL, nil)
+		return err == nil && (p.TLS.CA == "" || badPath(p.TLS.CA) == "")
+	case health.TCP:
+		return p.Address.IsValid() && p.Address.Port() > 0
+	case health.Unit:
+		return strings.Contains(p.Name, ".")
+	case health.Program:
+		return p.Name != "" && !strings.ContainsAny(p.Name, "/\x00")
+	case health.PIDFile:
+		return badPath(p.Path) == ""
+	case health.Link:
+		return p.Name != "" && len(p.Name) <= 15
+	case health.File:
+		return badPath(p.Path) == ""
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,13 +11,15 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/vipd/vipd/health"
 )
 
 // CheckHost compares a Config that came from [Load] with the host it is called on:
-// the interfaces exist, the scripts can be started, node.address is an address of
-// this host, data_dir can be a directory. It changes nothing and starts nothing. Its errors are an [*Errors] with
-// all problems, at the places of the values in the file, or the reason why the host
-// could not be asked.
+// the interfaces exist, the scripts can be started, node.address and probe.listen
+// are addresses of this host, data_dir can be a directory. It changes nothing and
+// starts nothing. Its errors are an [*Errors] with all problems, at the places of
+// the values in the file, or the reason why the host could not be asked.
 func (c *Config) CheckHost() error {
 	h, err := thisHost()
 	if err != nil {
@@ -70,13 +73,43 @@ func (c *Config) checkHost(h host) error {
 		}
 	}
 	for i, check := range c.Checks {
-		r.checkProgram(c.places.scripts[i], check.Command[0])
+		r.checkProbe(c.places.checks[i], check.Probe, h)
 	}
-	if len(c.Hooks.Notify) > 0 {
-		r.checkProgram(c.places.notify, c.Hooks.Notify[0])
+	r.checkHook(c.places.notify, c.Hooks.Notify)
+	r.checkHook(c.places.prepare, c.Hooks.Prepare)
+	r.checkHook(c.places.fence, c.Hooks.Fence)
+	if ip := c.Probe.Listen.Addr(); ip.IsValid() && !ip.IsUnspecified() && !ip.IsLoopback() && !slices.Contains(h.addresses, ip) {
+		r.refuse(c.places.listen, h.ownAddresses(), "%s is not an address of this host", ip)
 	}
 	r.checkDirectory(c.places.dataDir, c.DataDir)
 	return inOrder(r.problems)
+}
+
+// checkProbe looks at what a check needs on this host, and not at what it checks.
+func (r *reader) checkProbe(v value, probe health.Probe, h host) {
+	switch p := probe.(type) {
+	case health.Script:
+		r.checkProgram(v, p.Command[0])
+	case health.Link:
+		if _, ok := h.links[p.Name]; !ok {
+			r.refuse(v, h.linkHint(p.Name), "this host has no link %s", quote(p.Name))
+		}
+	case health.HTTP:
+		if p.TLS.CA != "" {
+			r.checkCertificates(v, p.TLS.CA)
+		}
+	}
+}
+
+// checkCertificates refuses a file in which there is no certificate.
+func (r *reader) checkCertificates(v value, file string) {
+	text, err := os.ReadFile(file)
+	switch {
+	case err != nil:
+		r.refuse(v, "put the certificates there, or mend the path", "%s cannot be read: %v", quote(file), errors.Unwrap(err))
+	case !x509.NewCertPool().AppendCertsFromPEM(text):
+		r.refuse(v, "write the path of a file with lines -----BEGIN CERTIFICATE-----", "%s holds no certificate in PEM form", quote(file))
+	}
 }
 
 // checkDirectory refuses what is there and is no directory. One that is missing is made at the start.
@@ -111,6 +144,13 @@ func (h host) linkHint(name string) string {
 		return fmt.Sprintf("did you mean %s?", known)
 	}
 	return "this host has " + strings.Join(names, ", ")
+}
+
+// checkHook is checkProgram for a hook, which there need not be.
+func (r *reader) checkHook(v value, command []string) {
+	if len(command) > 0 {
+		r.checkProgram(v, command[0])
+	}
 }
 
 // checkProgram refuses what nobody may execute (execve(2)).

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"encoding/pem"
 	"fmt"
 	"net"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -24,12 +26,13 @@ func vm1() host {
 }
 
 func TestAHostThatHasEverythingIsAccepted(t *testing.T) {
-	script := program755(t)
+	script, authority := program755(t), certificate(t)
 	c := accepted(t, `
 node: {address: 10.11.12.4}
 vip: {interface: eth0, addresses: [42.159.241.126/24, {address: 42.159.241.127, interface: lo}]}
-checks: [{name: appsvc, script: `+script+` --fast}]
-hooks: {notify: [`+script+`, vip]}
+checks: [{name: appsvc, script: `+script+` --fast}, {name: nic, link: eth0}, {name: web, http: {url: "https://[::1]/", tls: {ca: `+authority+`}}}]
+hooks: {notify: [`+script+`, vip], prepare: `+script+`, fence: `+script+`}
+probe: {listen: "[fd00::4]:7610"}
 `)
 	if err := c.checkHost(vm1()); err != nil {
 		t.Error(err)
@@ -85,6 +88,36 @@ hint: name a directory that vipd may have for itself, or leave data_dir out`,
               ^
 hint: name a directory that vipd may have for itself, or leave data_dir out`,
 		},
+		"a probe on another host's address": {
+			"node: {address: 10.11.12.4}\nvip: {interface: eth0, addresses: [42.159.241.126]}\nprobe: {listen: 10.11.12.5:7610}\n",
+			`vipd.yaml:3:17: probe.listen: 10.11.12.5 is not an address of this host
+    probe: {listen: 10.11.12.5:7610}
+                    ^
+hint: this host has 10.11.12.4, fd00::4`,
+		},
+		"what checks need and is not here": {
+			"node: {address: 10.11.12.4}\nvip: {interface: eth0, addresses: [42.159.241.126]}\n" +
+				"checks:\n" +
+				"  - {name: a, link: eth1}\n" +
+				"  - {name: b, http: {url: 'https://[::1]/', tls: {ca: DIR/none.pem}}}\n" +
+				"  - {name: c, http: {url: 'https://[::1]/', tls: {ca: DIR/notify.sh}}}\n" +
+				"  - {name: d, http: {url: 'https://[::1]/'}}\n" +
+				"  - {name: e, file: DIR/none}\n",
+			`vipd.yaml:4:21: checks[0].link: this host has no link "eth1"
+      - {name: a, link: eth1}
+                        ^
+hint: did you mean eth0?
+
+vipd.yaml:5:55: checks[1].http.tls.ca: "DIR/none.pem" cannot be read: no such file or directory
+      - {name: b, http: {url: 'https://[::1]/', tls: {ca: DIR/none.pem}}}
+                                                          ^
+hint: put the certificates there, or mend the path
+
+vipd.yaml:6:55: checks[2].http.tls.ca: "DIR/notify.sh" holds no certificate in PEM form
+      - {name: c, http: {url: 'https://[::1]/', tls: {ca: DIR/notify.sh}}}
+                                                          ^
+hint: write the path of a file with lines -----BEGIN CERTIFICATE-----`,
+		},
 		"scripts that nobody can start": {
 			"node: {address: 10.11.12.4}\nvip: {interface: eth0, addresses: [42.159.241.126]}\n" +
 				"checks:\n" +
@@ -92,7 +125,10 @@ hint: name a directory that vipd may have for itself, or leave data_dir out`,
 				"  - {name: b, script: [DIR/none.sh --fast]}\n" +
 				"  - {name: c, script: DIR}\n" +
 				"  - {name: d, script: DIR/notify.sh/x}\n" +
-				"hooks: {notify: DIR/notify.sh}\n",
+				"hooks:\n" +
+				"  notify: DIR/notify.sh\n" +
+				"  prepare: DIR/prepare.sh\n" +
+				"  fence: [DIR, vm1]\n",
 			`vipd.yaml:4:23: checks[0].script: "DIR/none.sh" does not exist
       - {name: a, script: DIR/none.sh}
                           ^
@@ -113,10 +149,20 @@ vipd.yaml:7:23: checks[3].script: "DIR/notify.sh/x" cannot be looked at: not a d
                           ^
 hint: every folder on the path must be readable
 
-vipd.yaml:8:17: hooks.notify: "DIR/notify.sh" is not executable
-    hooks: {notify: DIR/notify.sh}
-                    ^
-hint: chmod +x DIR/notify.sh`,
+vipd.yaml:9:11: hooks.notify: "DIR/notify.sh" is not executable
+      notify: DIR/notify.sh
+              ^
+hint: chmod +x DIR/notify.sh
+
+vipd.yaml:10:12: hooks.prepare: "DIR/prepare.sh" does not exist
+      prepare: DIR/prepare.sh
+               ^
+hint: put the script there, or mend the path
+
+vipd.yaml:11:11: hooks.fence: "DIR" is not a file
+      fence: [DIR, vm1]
+              ^
+hint: write the path of a program`,
 		},
 	}
 	short := filepath.Join(os.TempDir(), fmt.Sprintf("vipd%d", os.Getpid())) // quoted paths are cut when long
@@ -134,6 +180,21 @@ hint: chmod +x DIR/notify.sh`,
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestAProbeMayListenOnAllAddressesAndOnALoopbackOne(t *testing.T) {
+	for _, listen := range []string{"0.0.0.0:7610", "'[::]:7610'", "127.0.0.2:7610"} {
+		c := accepted(t, "node: {address: 10.11.12.4}\nvip: {interface: eth0, addresses: [42.159.241.126]}\nprobe: {listen: "+listen+"}\n")
+		if err := c.checkHost(vm1()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAWitnessNeedsOnlyAnAddress(t *testing.T) {
+	if err := accepted(t, "node: {address: 10.11.12.4, witness: true}\n").checkHost(vm1()); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -169,6 +230,19 @@ func program755(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "check.sh")
 	if err := os.WriteFile(file, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// certificate writes a file with the certificate of a test server.
+func certificate(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(file, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return file

@@ -50,8 +50,11 @@ func (r *reader) link(v value) string {
 		r.refuse(v, "ip -brief link shows the names of this host's links",
 			"%s is %d bytes long, and the name of a link has at most %d", quote(text), len(text), longest)
 	case alias && name != "":
-		r.refuse(v, fmt.Sprintf("write interface: %s, and label: %s with the address", name, quote(text)),
-			"%s is a label, not a link", quote(text))
+		hint := "write link: " + name
+		if _, key := keyAt(v.path).split(); key == "interface" {
+			hint = fmt.Sprintf("write interface: %s, and label: %s with the address", name, quote(text))
+		}
+		r.refuse(v, hint, "%s is a label, not a link", quote(text))
 	case text == "", text == ".", text == "..", strings.ContainsFunc(text, notInLink):
 		r.refuse(v, "ip -brief link shows the names of this host's links", "%s is not the name of a link", quote(text))
 	default:

@@ -15,6 +15,8 @@ func (r *reader) node(m mapping, c *Config, hostname string) {
 	address := r.need(m, "address")
 	c.Node.Address = r.nodeAddress(address)
 	r.places.node = address
+	c.Node.Priority = r.number(m.get("priority"), 100, numbers{1, 254})
+	c.Node.Witness = r.boolean(m.get("witness"), false)
 }
 
 // nodeName falls back to the host name up to its first dot.

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,20 +37,44 @@ func (r *reader) boolean(v value, unless bool) bool {
 	}
 }
 
-// count reads a whole number from 1 to most; 1 if the key is not there.
-func (r *reader) count(v value, most int) int {
+// choice reads one of some words; the first of them if the key is not there.
+func (r *reader) choice(v value, words ...string) string {
 	text, ok := r.text(v)
 	if !ok {
-		return 1
+		return words[0]
+	}
+	if slices.Contains(words, text) {
+		return text
+	}
+	last := len(words) - 1
+	hint := "write " + strings.Join(words[:last], ", ") + " or " + words[last]
+	if word, ok := nearest(text, words); ok {
+		hint = fmt.Sprintf("did you mean %s?", word)
+	}
+	r.refuse(v, hint, "%s is not %s", quote(text), keyAt(v.path).kind)
+	return words[0]
+}
+
+// count reads a whole number from 1 to most; 1 if the key is not there.
+func (r *reader) count(v value, most int) int { return r.number(v, 1, numbers{1, most}) }
+
+// numbers is the range that a whole number must be in, both ends included.
+type numbers struct{ min, max int }
+
+// number reads a whole number.
+func (r *reader) number(v value, unless int, allowed numbers) int {
+	text, ok := r.text(v)
+	if !ok {
+		return unless
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || v.node.Tag != "!!int" {
 		r.wrongKind(v)
-		return 1
+		return unless
 	}
-	if n < 1 || n > most {
-		r.refuse(v, fmt.Sprintf("write a number from 1 to %d", most), "%d is out of range", n)
-		return 1
+	if n < allowed.min || n > allowed.max {
+		r.refuse(v, fmt.Sprintf("write a number from %d to %d", allowed.min, allowed.max), "%d is out of range", n)
+		return unless
 	}
 	return n
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -45,12 +44,12 @@ type floating struct {
 // what stands in vip.interface, and link what was read from it.
 func (r *reader) floating(item, common value, link string) floating {
 	a := floating{address: item, link: common}
-	a.Interface, a.Scope = link, "global"
+	a.Interface, a.Scope = link, "global" // rtnetlink(7)
 	if item.node.Kind == yaml.MappingNode {
 		m := r.mapping(item)
 		a.address, a.label, a.scope = r.need(m, "address"), m.get("label"), m.get("scope")
 		a.Label, _ = r.text(a.label)
-		a.Scope = r.scope(a.scope)
+		a.Scope = r.choice(a.scope, "global", "link", "host")
 		if own := m.get("interface"); own.node != nil {
 			a.Interface, a.link = r.link(own), own
 		}
@@ -62,24 +61,6 @@ func (r *reader) floating(item, common value, link string) floating {
 	}
 	r.agree(a)
 	return a
-}
-
-// scope reads the scope of an address (rtnetlink(7)).
-func (r *reader) scope(v value) string {
-	known := []string{"global", "link", "host"}
-	text, ok := r.text(v)
-	if !ok {
-		return known[0]
-	}
-	if slices.Contains(known, text) {
-		return text
-	}
-	hint := "write global, link or host"
-	if scope, ok := nearest(text, known); ok {
-		hint = fmt.Sprintf("did you mean %s?", scope)
-	}
-	r.refuse(v, hint, "%s is not a scope", quote(text))
-	return known[0]
 }
 
 // prefix reads IP or IP/LENGTH; the zero Prefix if there is none.

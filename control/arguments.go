@@ -24,10 +24,6 @@ type removeArguments struct {
 	Node string `json:"node"`
 }
 
-type transferArguments struct {
-	Node string `json:"node"` // "" leaves the choice to the daemon
-}
-
 func (noArguments) check() error { return nil }
 
 func (a joinArguments) check() error {
@@ -44,7 +40,7 @@ func (a removeArguments) check() error {
 	return checkName("the node", a.Node)
 }
 
-func (a transferArguments) check() error { return checkName("the node", a.Node) }
+func (t Transfer) check() error { return checkName("the node", t.Node) }
 
 // checkName refuses what can be no name and no address, before it gets into a
 // log or on the network.

@@ -61,10 +61,7 @@ func (c *Client) Join(ctx context.Context, peer string) (Joined, error) {
 }
 
 // Leave implements [Daemon].
-func (c *Client) Leave(ctx context.Context) error {
-	_, err := exchange[done](ctx, c, http.MethodPost, "leave", noArguments{})
-	return err
-}
+func (c *Client) Leave(ctx context.Context) error { return c.order(ctx, "leave") }
 
 // Remove implements [Daemon].
 func (c *Client) Remove(ctx context.Context, node string) error {
@@ -73,8 +70,26 @@ func (c *Client) Remove(ctx context.Context, node string) error {
 }
 
 // Transfer implements [Daemon].
-func (c *Client) Transfer(ctx context.Context, node string) (Moved, error) {
-	return exchange[Moved](ctx, c, http.MethodPost, "transfer", transferArguments{Node: node})
+func (c *Client) Transfer(ctx context.Context, t Transfer) (Moved, error) {
+	return exchange[Moved](ctx, c, http.MethodPost, "transfer", t)
+}
+
+// Pause implements [Daemon].
+func (c *Client) Pause(ctx context.Context) error { return c.order(ctx, "pause") }
+
+// Resume implements [Daemon].
+func (c *Client) Resume(ctx context.Context) error { return c.order(ctx, "resume") }
+
+// Freeze implements [Daemon].
+func (c *Client) Freeze(ctx context.Context) error { return c.order(ctx, "freeze") }
+
+// Thaw implements [Daemon].
+func (c *Client) Thaw(ctx context.Context) error { return c.order(ctx, "thaw") }
+
+// order gives an order that has no arguments and nothing to answer.
+func (c *Client) order(ctx context.Context, name string) error {
+	_, err := exchange[done](ctx, c, http.MethodPost, name, noArguments{})
+	return err
 }
 
 // exchange sends one request and reads its answer.

@@ -49,9 +49,11 @@ func serve(t *testing.T, d control.Daemon, log *zap.Logger) *control.Client {
 func TestADaemonKeepsItsPromisesDirectlyAndThroughTheSocket(t *testing.T) {
 	t.Run("directly", func(t *testing.T) {
 		keepsItsPromises(t, func(h *controltest.Host) control.Daemon { return h })
+		keepsItsPromisesToKeepStill(t, func(h *controltest.Host) control.Daemon { return h })
 	})
 	t.Run("through the socket", func(t *testing.T) {
 		keepsItsPromises(t, func(h *controltest.Host) control.Daemon { return serve(t, h, zap.NewNop()) })
+		keepsItsPromisesToKeepStill(t, func(h *controltest.Host) control.Daemon { return serve(t, h, zap.NewNop()) })
 	})
 }
 
@@ -80,13 +82,13 @@ func keepsItsPromises(t *testing.T, way func(*controltest.Host) control.Daemon) 
 	j, err = vm3.Join(ctx, "10.11.12.5")
 	same(t, "join by way of a follower", joined, j, err)
 
-	m, err := vm3.Transfer(ctx, "vm2")
+	m, err := vm3.Transfer(ctx, control.Transfer{Node: "vm2"})
 	same(t, "transfer", control.Moved{From: "vm1", To: "vm2", Term: 2, Took: m.Took}, m, err)
-	m, err = vm3.Transfer(ctx, "vm2")
+	m, err = vm3.Transfer(ctx, control.Transfer{Node: "vm2"})
 	same(t, "transfer to the holder", control.Moved{From: "vm2", To: "vm2", Term: 2, Took: m.Took}, m, err)
-	m, err = vm3.Transfer(ctx, "")
+	m, err = vm3.Transfer(ctx, control.Transfer{})
 	same(t, "transfer to anybody", control.Moved{From: "vm2", To: "vm1", Term: 3, Took: m.Took}, m, err)
-	_, err = vm3.Transfer(ctx, "vm9")
+	_, err = vm3.Transfer(ctx, control.Transfer{Node: "vm9"})
 	refused(t, "transfer to a stranger", err, control.CodeFailed)
 
 	refused(t, "remove a stranger", vm1.Remove(ctx, "vm9"), control.CodeFailed)
@@ -101,7 +103,7 @@ func keepsItsPromises(t *testing.T, way func(*controltest.Host) control.Daemon) 
 	}
 
 	cluster.Cut()
-	_, err = vm2.Transfer(ctx, "")
+	_, err = vm2.Transfer(ctx, control.Transfer{})
 	refused(t, "transfer without a leader", err, control.CodeNoLeader)
 	_, err = vm3.Join(ctx, "10.11.12.5")
 	refused(t, "join without a leader", err, control.CodeNoLeader)
@@ -111,6 +113,63 @@ func keepsItsPromises(t *testing.T, way func(*controltest.Host) control.Daemon) 
 	end()
 	if err := vm2.Leave(ended); !errors.Is(err, context.Canceled) {
 		t.Errorf("leave after its context ended: %v, want %v", err, context.Canceled)
+	}
+}
+
+// keepsItsPromisesToKeepStill is about what keeps the addresses from moving.
+func keepsItsPromisesToKeepStill(t *testing.T, way func(*controltest.Host) control.Daemon) {
+	t.Helper()
+	ctx := t.Context()
+	cluster := controltest.NewCluster("vm1", "vm2")
+	vm1, vm2 := way(cluster.Host("vm1")), way(cluster.Host("vm2"))
+	refused(t, "freeze without a cluster", vm1.Freeze(ctx), control.CodeNoLeader)
+	done(t, "pause without a cluster", vm2.Pause(ctx))
+	_, err := vm1.Init(ctx)
+	done(t, "init", err)
+	_, err = vm2.Join(ctx, "10.11.12.4")
+	done(t, "join", err)
+
+	_, err = vm1.Transfer(ctx, control.Transfer{Node: "vm2"})
+	refused(t, "transfer to a paused member", err, control.CodeFailed)
+	_, err = vm1.Transfer(ctx, control.Transfer{})
+	refused(t, "transfer while all others are paused", err, control.CodeFailed)
+	done(t, "pause the holder, which nobody can relieve", vm1.Pause(ctx))
+	still(t, vm1, "vm1", true, nil)
+	done(t, "resume", vm2.Resume(ctx))
+	still(t, vm1, "vm2", true, nil)
+	done(t, "pause again", vm1.Pause(ctx))
+	done(t, "resume", vm1.Resume(ctx))
+	done(t, "resume again", vm1.Resume(ctx))
+	still(t, vm1, "vm2", false, nil)
+
+	done(t, "thaw what is not frozen", vm1.Thaw(ctx))
+	done(t, "freeze", vm1.Freeze(ctx))
+	done(t, "freeze again", vm2.Freeze(ctx))
+	still(t, vm1, "vm2", false, &control.Frozen{By: "vm1", Time: controltest.Now()})
+	_, err = vm1.Transfer(ctx, control.Transfer{Node: "vm1"})
+	refused(t, "transfer while frozen", err, control.CodeFailed)
+	done(t, "thaw", vm2.Thaw(ctx))
+	m, err := vm1.Transfer(ctx, control.Transfer{Node: "vm1", Hasty: true})
+	same(t, "transfer after that", control.Moved{From: "vm2", To: "vm1", Term: 3, Took: m.Took}, m, err)
+	still(t, vm1, "vm1", false, nil)
+
+	cluster.Cut()
+	refused(t, "freeze without a leader", vm1.Freeze(ctx), control.CodeNoLeader)
+	refused(t, "thaw without a leader", vm1.Thaw(ctx), control.CodeNoLeader)
+	done(t, "pause without a leader", vm1.Pause(ctx))
+	done(t, "resume without a leader", vm1.Resume(ctx))
+}
+
+// still fails unless a host says that holder holds, and whether it is itself paused and its cluster frozen.
+func still(t *testing.T, d control.Daemon, holder string, paused bool, frozen *control.Frozen) {
+	t.Helper()
+	s, err := d.Status(t.Context())
+	done(t, "status", err)
+	if s.Holder == nil || s.Holder.Name != holder || s.Node.Paused != paused {
+		t.Errorf("holder %v, paused %t; want %s, %t", s.Holder, s.Node.Paused, holder, paused)
+	}
+	if d := cmp.Diff(frozen, s.Cluster.Frozen); d != "" {
+		t.Errorf("frozen (-want +got):\n%s", d)
 	}
 }
 

@@ -29,9 +29,28 @@ type Daemon interface {
 	// Remove takes another host, lost or not, out of the cluster. A name or id
 	// that no member has is an error: it is more likely misspelt than gone.
 	Remove(ctx context.Context, node string) error
-	// Transfer hands the addresses to node, or to the member best placed when
-	// node is "". Where node holds them already it does nothing: From equals To.
-	Transfer(ctx context.Context, node string) (Moved, error)
+	// Transfer hands the addresses over as t says. Where t.Node holds them
+	// already it does nothing: From equals To.
+	Transfer(ctx context.Context, t Transfer) (Moved, error)
+	// Pause keeps this host from holding until Resume, also across restarts; it
+	// keeps its vote. What it holds it hands over as soon as another member can
+	// take it. Pause does not wait for that. On a host that is paused already it
+	// does nothing.
+	Pause(ctx context.Context) error
+	// Resume undoes Pause. On a host that is not paused it does nothing.
+	Resume(ctx context.Context) error
+	// Freeze keeps the addresses from moving until Thaw, on order too: only a
+	// holder that is lost or stopped is replaced. A cluster that is frozen
+	// already remembers who froze it first.
+	Freeze(ctx context.Context) error
+	// Thaw undoes Freeze. In a cluster that is not frozen it does nothing.
+	Thaw(ctx context.Context) error
+}
+
+// Transfer is a wish to move the addresses.
+type Transfer struct {
+	Node  string `json:"node"`  // a name or an id; "" leaves the choice to the daemon
+	Hasty bool   `json:"hasty"` // do not wait until the connections have drained
 }
 
 // Formed is the answer to init.
@@ -49,6 +68,7 @@ type Joined struct {
 	Leader  string   `json:"leader"`  // its name, "" while there is none
 	Members []string `json:"members"` // their names, this host's included
 	Already bool     `json:"already"` // this host was a member before
+	Waiting bool     `json:"waiting"` // its vote waits until a third host joins
 }
 
 // Moved is the answer to transfer.

@@ -8,5 +8,8 @@
 // does is the business of the [Daemon] behind it. Who may ask is decided by the
 // permissions of the socket file, which only its owner and group may write to.
 //
+// Beside that it has the health probe that load balancers ask over the network:
+// one word, for anybody.
+//
 // All functions may be called from any goroutine.
 package control

@@ -15,7 +15,7 @@ func (s Status) findings() []string {
 			"this host is in no cluster yet: found one with `vipd init` or join one with `vipd join <peer>`",
 		}, s.hostFindings()...)
 	}
-	return slices.Concat(s.holderFindings(), s.hostFindings(), s.memberFindings(), s.sizeFindings())
+	return slices.Concat(s.holderFindings(), s.hostFindings(), s.frozenFindings(), s.memberFindings(), s.sizeFindings())
 }
 
 // holderFindings says that nobody holds the addresses, or can.
@@ -34,6 +34,9 @@ func (s Status) holderFindings() []string {
 // hostFindings says what is wrong on this host.
 func (s Status) hostFindings() []string {
 	var found []string
+	if s.Node.Paused {
+		found = append(found, "THIS HOST IS PAUSED and does not take the addresses over: `vipd resume` when the work on it is done")
+	}
 	switch {
 	case !s.Fence.Armed:
 		found = append(found, because("the fence is not armed, so this host does not stand for election", s.Fence.Error))
@@ -72,6 +75,16 @@ func (s Status) hookFindings() []string {
 	return nil
 }
 
+// frozenFindings says that an operator has stopped the addresses from moving.
+func (s Status) frozenFindings() []string {
+	f := s.Cluster.Frozen
+	if f == nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s has frozen the cluster, %s ago: the addresses do not move unless their holder is lost or stopped; `vipd thaw` ends it",
+		f.By, rough(max(0, s.Time.Sub(f.Time))))}
+}
+
 // memberFindings says what is wrong with the members.
 func (s Status) memberFindings() []string {
 	var found []string
@@ -83,6 +96,11 @@ func (s Status) memberFindings() []string {
 			found = append(found, because(m.Name+" is not healthy", m.Reason))
 		}
 	}
+	for _, m := range s.Cluster.Members {
+		if m.Paused && !m.Self {
+			found = append(found, m.Name+" is paused and does not take the addresses over")
+		}
+	}
 	if v := s.versions(); len(v) > 1 {
 		found = append(found, "the members run different versions: "+strings.Join(v, ", "))
 	}
@@ -91,23 +109,28 @@ func (s Status) memberFindings() []string {
 
 // sizeFindings says that the cluster is too small to lose a member.
 func (s Status) sizeFindings() []string {
-	switch n := s.voters(); n {
-	case 1:
+	voters, witnesses := s.voters()
+	switch {
+	case voters == 1:
 		return []string{"one voter: losing this host loses the addresses; join two more"}
-	case 2:
-		return []string{"two voters: losing either loses the addresses; join a third"}
+	case voters == 2 && witnesses == 0:
+		return []string{"with two hosts that vote the loss of either stops the service; add a third, or a witness"}
+	case voters == 2:
+		return []string{"with one host and a witness the loss of either stops the service; add a host"}
 	}
 	return nil
 }
 
-func (s Status) voters() int {
-	n := 0
+func (s Status) voters() (all, witnesses int) {
 	for _, m := range s.Cluster.Members {
 		if m.Voter {
-			n++
+			all++
+		}
+		if m.Voter && m.Witness {
+			witnesses++
 		}
 	}
-	return n
+	return all, witnesses
 }
 
 // versions returns the different versions that the members are known to run,

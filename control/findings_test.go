@@ -25,7 +25,26 @@ func TestFindings(t *testing.T) {
 			s.Cluster, s.Holder, s.Node.State, s.VIP.Bound = Cluster{}, nil, StateBackup, false
 		}, []string{"this host is in no cluster yet: found one with `vipd init` or join one with `vipd join <peer>`"}},
 		"one voter":  {func(s *Status) { s.Cluster.Members = s.Cluster.Members[:1] }, []string{"one voter: losing this host loses the addresses; join two more"}},
-		"two voters": {func(s *Status) { s.Cluster.Members[2].Voter = false }, []string{"two voters: losing either loses the addresses; join a third"}},
+		"two voters": {func(s *Status) { s.Cluster.Members[2].Voter = false }, []string{"with two hosts that vote the loss of either stops the service; add a third, or a witness"}},
+		"one host and a witness": {
+			func(s *Status) { s.Cluster.Members[1].Witness, s.Cluster.Members[2].Voter = true, false },
+			[]string{"with one host and a witness the loss of either stops the service; add a host"},
+		},
+		"two hosts and a witness": {func(s *Status) { s.Cluster.Members[1].Witness = true }, nil},
+		"this host is paused": {func(s *Status) {
+			s.Node.Paused, s.Cluster.Members[0].Paused = true, true
+		}, []string{"THIS HOST IS PAUSED and does not take the addresses over: `vipd resume` when the work on it is done"}},
+		"paused, in no cluster": {func(s *Status) {
+			s.Cluster, s.Holder, s.Node.State, s.VIP.Bound, s.Node.Paused = Cluster{}, nil, StateBackup, false, true
+		}, []string{
+			"this host is in no cluster yet: found one with `vipd init` or join one with `vipd join <peer>`",
+			"THIS HOST IS PAUSED and does not take the addresses over: `vipd resume` when the work on it is done",
+		}},
+		"a member is paused": {func(s *Status) { s.Cluster.Members[1].Paused = true }, []string{"vm2 is paused and does not take the addresses over"}},
+		"frozen": {
+			func(s *Status) { s.Cluster.Frozen = &Frozen{By: "vm2", Time: at("02:58:30")} },
+			[]string{"vm2 has frozen the cluster, 1m30s ago: the addresses do not move unless their holder is lost or stopped; `vipd thaw` ends it"},
+		},
 		"no quorum": {func(s *Status) {
 			s.Cluster.Quorum.Reachable, s.Holder, s.Node.State, s.VIP.Bound = new(1), nil, StateBackup, false
 		}, []string{

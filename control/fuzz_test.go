@@ -30,16 +30,20 @@ func (r *recorder) Leader(context.Context) (Leader, error)           { return Le
 func (r *recorder) Leave(context.Context) error                      { return r.take("") }
 func (r *recorder) Join(_ context.Context, p string) (Joined, error) { return Joined{}, r.take(p) }
 func (r *recorder) Remove(_ context.Context, n string) error         { return r.take(n) }
-func (r *recorder) Transfer(_ context.Context, n string) (Moved, error) {
-	return Moved{}, r.take(n)
+func (r *recorder) Pause(context.Context) error                      { return r.take("") }
+func (r *recorder) Resume(context.Context) error                     { return r.take("") }
+func (r *recorder) Freeze(context.Context) error                     { return r.take("") }
+func (r *recorder) Thaw(context.Context) error                       { return r.take("") }
+func (r *recorder) Transfer(_ context.Context, t Transfer) (Moved, error) {
+	return Moved{}, r.take(t.Node)
 }
 
 // FuzzOrders sends any bytes as the body of any order: the answer is JSON, and
 // the daemon is asked if and only if it is 200, with a name that may be logged.
 func FuzzOrders(f *testing.F) {
-	orders := []string{"init", "join", "leave", "remove", "transfer"}
+	orders := []string{"init", "join", "leave", "remove", "transfer", "pause", "resume", "freeze", "thaw"}
 	for i := range orders {
-		for _, body := range []string{``, `{}`, `null`, `{"peer":"10.11.12.4"}`, `{"node":"vm2"}`, `{"node":"\u0000"}`, `{"node":1}`, "{\"peer\":\"\xff\"}", `[{}]`, `{}}`} {
+		for _, body := range []string{``, `{}`, `null`, `{"peer":"10.11.12.4"}`, `{"node":"vm2"}`, `{"node":"\u0000"}`, `{"node":1}`, `{"node":"vm2","hasty":true}`, `{"hasty":1}`, "{\"peer\":\"\xff\"}", `[{}]`, `{}}`} {
 			f.Add(uint8(i), []byte(body))
 		}
 	}

@@ -23,7 +23,31 @@ func (l *limited) Accept() (net.Conn, error) {
 		<-l.places
 		return nil, err
 	}
-	return &place{Conn: c, leave: sync.OnceFunc(func() { <-l.places })}, nil
+	return l.seated(c), nil
+}
+
+// seated returns c as what gives its place back.
+func (l *limited) seated(c net.Conn) net.Conn {
+	return &place{Conn: c, leave: sync.OnceFunc(func() { <-l.places })}
+}
+
+// shedding closes at once what comes while all places are taken: who asks is
+// told no, instead of nothing.
+type shedding struct{ *limited }
+
+func (l shedding) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case l.places <- struct{}{}:
+			return l.seated(c), nil
+		default:
+			_ = c.Close()
+		}
+	}
 }
 
 // place is a connection that counts until it is closed.

@@ -25,15 +25,17 @@ func routes(d Daemon, log *zap.Logger) http.Handler {
 	mux.Handle("POST /v1/join", order(log, func(ctx context.Context, a joinArguments) (Joined, error) {
 		return d.Join(ctx, a.Peer)
 	}))
-	mux.Handle("POST /v1/leave", order(log, func(ctx context.Context, _ noArguments) (done, error) {
-		return done{}, d.Leave(ctx)
-	}))
 	mux.Handle("POST /v1/remove", order(log, func(ctx context.Context, a removeArguments) (done, error) {
 		return done{}, d.Remove(ctx, a.Node)
 	}))
-	mux.Handle("POST /v1/transfer", order(log, func(ctx context.Context, a transferArguments) (Moved, error) {
-		return d.Transfer(ctx, a.Node)
-	}))
+	mux.Handle("POST /v1/transfer", order(log, d.Transfer))
+	for name, do := range map[string]func(context.Context) error{
+		"leave": d.Leave, "pause": d.Pause, "resume": d.Resume, "freeze": d.Freeze, "thaw": d.Thaw,
+	} {
+		mux.Handle("POST /v1/"+name, order(log, func(ctx context.Context, _ noArguments) (done, error) {
+			return done{}, do(ctx)
+		}))
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, usagef("vipd has no %s %s", r.Method, r.URL.Path))
 	})

@@ -37,6 +37,9 @@ func TestWhatIsAskedWronglyIsRefusedAndSaysWhy(t *testing.T) {
 		"not JSON":         {"POST", "/v1/init", `init`, 400, `{"error":"read the request: invalid character 'i' looking for beginning of value","code":2}`},
 		"a line in a name": {"POST", "/v1/join", `{"peer":"a\nb"}`, 400, `{"error":"the peer \"a\\nb\" has characters that no name has","code":2}`},
 		"a long name":      {"POST", "/v1/transfer", `{"node":"` + strings.Repeat("a", 300) + `"}`, 400, `{"error":"the node is longer than 261 bytes","code":2}`},
+		"no yes or no":     {"POST", "/v1/transfer", `{"hasty":"yes"}`, 400, `{"error":"read the request: json: cannot unmarshal string into Go struct field Transfer.hasty of type bool","code":2}`},
+		"pause with words": {"POST", "/v1/pause", `{"node":"vm1"}`, 400, `{"error":"read the request: json: unknown field \"node\"","code":2}`},
+		"a question":       {"GET", "/v1/freeze", "", 400, `{"error":"vipd has no GET /v1/freeze","code":2}`},
 		"a long body":      {"POST", "/v1/init", strings.Repeat(" ", 5000), 400, `{"error":"the request is longer than 4096 bytes","code":2}`},
 		"nobody leads":     {"GET", "/v1/leader", "", 503, "{\"error\":\"there is no leader now\",\"hint\":\"`vipd status` says what this host knows\",\"code\":3}"},
 	}
@@ -87,7 +90,7 @@ func TestTheLogSaysWhoGaveAnOrderAndWhatBecameOfItAndNothingOfQuestions(t *testi
 	if _, err := vm1.Status(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := vm1.Transfer(t.Context(), "vm1"); err != nil {
+	if _, err := vm1.Transfer(t.Context(), control.Transfer{Node: "vm1"}); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, "remove", vm1.Remove(t.Context(), "vm9"), control.CodeFailed)
@@ -105,8 +108,8 @@ func TestTheLogSaysWhoGaveAnOrderAndWhatBecameOfItAndNothingOfQuestions(t *testi
 	want := []string{
 		"an operator gives an order map[arguments:{} order:/v1/init " + who + "]",
 		"the order was carried out map[arguments:{} order:/v1/init " + who + "]",
-		"an operator gives an order map[arguments:{vm1} order:/v1/transfer " + who + "]",
-		"the order was carried out map[arguments:{vm1} order:/v1/transfer " + who + "]",
+		"an operator gives an order map[arguments:{vm1 false} order:/v1/transfer " + who + "]",
+		"the order was carried out map[arguments:{vm1 false} order:/v1/transfer " + who + "]",
 		"an operator gives an order map[arguments:{vm9} order:/v1/remove " + who + "]",
 		"the order was not carried out map[arguments:{vm9} error:no member is named \"vm9\" order:/v1/remove " + who + "]",
 	}

@@ -42,6 +42,11 @@ type Node struct {
 	Reason  string    `json:"reason"` // why it is in that state
 	Since   time.Time `json:"since,omitzero"`
 	Uptime  Millis    `json:"uptime_ms"` // of the daemon
+	// Priority is what its file says and what its checks make of that, from 1 to
+	// 254: the greater, the rather it holds.
+	Priority int  `json:"priority"`
+	Paused   bool `json:"paused"`  // an operator wants it not to hold
+	Witness  bool `json:"witness"` // it votes and never holds
 }
 
 // Cluster is the group of hosts this one belongs to.
@@ -50,6 +55,13 @@ type Cluster struct {
 	Detect  Millis   `json:"detect_ms"` // the silence after which a holder counts as gone
 	Quorum  Quorum   `json:"quorum"`
 	Members []Member `json:"members"`
+	Frozen  *Frozen  `json:"frozen"` // nil unless an operator wants nothing to move by itself
+}
+
+// Frozen says who froze the cluster, and when.
+type Frozen struct {
+	By   string    `json:"by"` // the name of the member on which it was asked for
+	Time time.Time `json:"time"`
 }
 
 // Quorum is how many voters it takes to have a holder.
@@ -66,12 +78,29 @@ type Member struct {
 	Voter   bool   `json:"voter"`   // false until a new member has caught up
 	Leader  bool   `json:"leader"`
 	Self    bool   `json:"self"` // the host that answers
+	Able    bool   `json:"able"` // false while it can't hold at all: its fence is not armed, it is paused or a witness, …
 	Healthy bool   `json:"healthy"`
 	Reason  string `json:"reason"` // why it is not healthy
 	Version string `json:"version"`
 	// Contact is how long ago this host last heard of that member, nil when it
 	// does not know: only the leader hears of all.
-	Contact *Millis `json:"contact_ms"`
+	Contact  *Millis       `json:"contact_ms"`
+	Priority int           `json:"priority"` // as in Node
+	Witness  bool          `json:"witness"`
+	Paused   bool          `json:"paused"`
+	Checks   []MemberCheck `json:"checks"`
+	// HoldDown is until when that member does not take the addresses from a
+	// holder that is well, though its priority is greater.
+	HoldDown time.Time `json:"hold_down_until,omitzero"`
+	Why      string    `json:"why"` // why it holds or does not; one sentence
+}
+
+// MemberCheck is a health check of a member, as that member last told of it.
+type MemberCheck struct {
+	Name    string `json:"name"`
+	Healthy bool   `json:"healthy"`
+	Weight  int    `json:"weight"` // 0: while it fails the member is not healthy; else it changes the priority
+	Reason  string `json:"reason"` // of the last failure
 }
 
 // Holder is the member that holds the addresses.
@@ -102,7 +131,8 @@ type Fence struct {
 type VIP struct {
 	Interface string   `json:"interface"`
 	Addresses []string `json:"addresses"`
-	Bound     bool     `json:"bound"` // all of them, read from the kernel
+	Bound     bool     `json:"bound"`     // all of them, read from the kernel
+	Answering bool     `json:"answering"` // what this host tells a load balancer that probes it
 }
 
 // Check is one of this host's health checks and its last judgement.
@@ -141,6 +171,9 @@ type Change struct {
 // the warnings that follow from it after those it came with.
 func (s Status) complete() Status {
 	s.Cluster.Members = listed(s.Cluster.Members)
+	for i := range s.Cluster.Members {
+		s.Cluster.Members[i].Checks = listed(s.Cluster.Members[i].Checks)
+	}
 	s.VIP.Addresses = listed(s.VIP.Addresses)
 	s.Checks = listed(s.Checks)
 	s.History = listed(s.History)

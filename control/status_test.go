@@ -27,26 +27,37 @@ func at(clock string) time.Time {
 
 const ms = Millis(time.Millisecond)
 
-// full has a value in every field.
+// full has a value in every field, but for what makes a finding: see operated.
 func full() Status {
 	return Status{
 		Time: at("03:00:00"),
 		Node: Node{
 			Name: "vm1", ID: "8f14e45f", Address: "10.11.12.4:7600", Version: "1.0.0",
 			State: StateMaster, Reason: "lease gained", Since: at("02:00:00"), Uptime: 3600_000 * ms,
+			Priority: 150,
 		},
 		Cluster: Cluster{
 			ID: "3f9c2b7e", Detect: 500 * ms, Quorum: Quorum{Needed: 2, Reachable: new(3)},
 			Members: []Member{
-				{Name: "vm1", ID: "8f14e45f", Address: "10.11.12.4:7600", Voter: true, Leader: true, Self: true, Healthy: true, Version: "1.0.0"},
-				{Name: "vm2", ID: "c9f0f895", Address: "10.11.12.5:7600", Voter: true, Healthy: true, Version: "1.0.0", Contact: new(41 * ms)},
-				{Name: "vm3", ID: "45c48cce", Address: "10.11.12.6:7600", Voter: true, Version: "1.0.0", Reason: "appsvc: exit status 1", Contact: new(12 * ms)},
+				{
+					Name: "vm1", ID: "8f14e45f", Address: "10.11.12.4:7600", Voter: true, Leader: true, Self: true, Able: true, Healthy: true, Version: "1.0.0",
+					Priority: 150, Checks: []MemberCheck{{Name: "appsvc", Healthy: true}, {Name: "disk", Weight: -50}},
+					Why: "it has the highest priority",
+				},
+				{
+					Name: "vm2", ID: "c9f0f895", Address: "10.11.12.5:7600", Voter: true, Able: true, Healthy: true, Version: "1.0.0", Contact: new(41 * ms),
+					Priority: 200, HoldDown: at("03:00:30"), Why: "the holder is well, and it has been ready for too short a time",
+				},
+				{
+					Name: "vm3", ID: "45c48cce", Address: "10.11.12.6:7600", Voter: true, Able: true, Version: "1.0.0", Reason: "appsvc: exit status 1", Contact: new(12 * ms),
+					Priority: 100, Checks: []MemberCheck{{Name: "appsvc", Reason: "exit status 1"}}, Why: "appsvc: exit status 1",
+				},
 			},
 		},
 		Holder: &Holder{Name: "vm1", Term: 7, Since: at("02:00:00")},
 		Lease:  Lease{Held: true, Term: 7, Remaining: 312 * ms, Length: 375 * ms},
 		Fence:  Fence{Armed: true, Open: true, Remaining: 312 * ms},
-		VIP:    VIP{Interface: "eth0", Addresses: []string{"42.159.241.126/32"}, Bound: true},
+		VIP:    VIP{Interface: "eth0", Addresses: []string{"42.159.241.126/32"}, Bound: true, Answering: true},
 		Checks: []Check{{
 			Name: "appsvc", Healthy: true, Known: true, Since: at("01:59:00"), LastRun: at("02:59:59"),
 			Took: Millis(12345678), Failures: 0, Output: "ok",
@@ -57,8 +68,17 @@ func full() Status {
 	}
 }
 
+// operated is full after operators have been at work.
+func operated() Status {
+	s := full()
+	s.Node.Paused, s.Cluster.Members[0].Paused = true, true
+	s.Node.Witness, s.Cluster.Members[0].Witness = true, true
+	s.Cluster.Frozen = &Frozen{By: "vm2", Time: at("02:30:00")}
+	return s
+}
+
 func TestTheJSONFormOfAStatusIsStable(t *testing.T) {
-	for name, s := range map[string]Status{"full": full(), "empty": {}} {
+	for name, s := range map[string]Status{"full": full(), "operated": operated(), "empty": {}} {
 		t.Run(name, func(t *testing.T) {
 			w := httptest.NewRecorder()
 			writeJSON(w, http.StatusOK, s.complete())

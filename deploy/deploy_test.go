@@ -83,25 +83,6 @@ func TestTheExampleConfigurationIsValid(t *testing.T) {
 	}
 }
 
-func TestTheExampleNotifyScriptRunsTheServiceOnTheMasterOnly(t *testing.T) {
-	tests := map[string]string{"MASTER": "start apache2", "BACKUP": "stop apache2", "FAULT": "stop apache2", "STOP": "stop apache2", "DELETED": ""}
-	for state, want := range tests {
-		t.Run(state, func(t *testing.T) {
-			dir := t.TempDir()
-			write(t, filepath.Join(dir, "systemctl"), "#!/bin/sh\necho \"$@\" >"+dir+"/called\n", 0o700)
-			notify := exec.Command("examples/notify.sh", "INSTANCE", "vipd", state, "100")
-			notify.Env = []string{"PATH=" + dir}
-			if err := notify.Run(); (err == nil) != (want != "") {
-				t.Errorf("notify.sh: %v", err)
-			}
-			called, _ := os.ReadFile(filepath.Join(dir, "called"))
-			if got := strings.TrimSpace(string(called)); got != want {
-				t.Errorf("systemctl %q, want %q", got, want)
-			}
-		})
-	}
-}
-
 func read(t *testing.T, file string) string {
 	t.Helper()
 	b, err := os.ReadFile(file)

@@ -178,23 +178,24 @@ func (n *Node) recordHolder(ctx context.Context, term uint64) error {
 	if err := n.confirmed(ctx, n.raft.Barrier(commitTimeout)); err != nil {
 		return err // led no longer
 	}
-	reason := "the first holder"
+	holder := Change{Time: time.Now(), To: n.cfg.Name, Term: term, Reason: "the first holder"}
 	if history := n.machine.get().History; len(history) > 0 {
 		last := history[len(history)-1]
 		if last.Term >= term {
 			return nil
 		}
-		reason = fmt.Sprintf("%s was silent for %s", last.To, n.cfg.Detect)
+		holder.Abrupt = n.rules.toldToTakeOver() != last.Term
+		holder.Reason = fmt.Sprintf("%s was silent for %s", last.To, n.cfg.Detect)
 		if last.To == n.cfg.Name {
-			reason = "a majority is in contact again"
+			holder.Reason = "a majority is in contact again"
 		}
 	}
-	return n.commit(ctx, command{Holder: &Change{Time: time.Now(), To: n.cfg.Name, Term: term, Reason: reason}})
+	return n.commit(ctx, command{Holder: &holder, Fences: n.cfg.Fences})
 }
 
-// Claim records this member as the holder of the term of its lease, and says whom it
-// follows. Whoever binds the addresses only afterwards is known to all later holders,
-// whatever becomes of it. It blocks for two entries of the log.
+// Claim records this member as the holder of the term of its lease, and says whom it has
+// to fence before it binds the addresses. Whoever binds them only afterwards is known to
+// all later holders, whatever becomes of it. It blocks for two entries of the log.
 func (n *Node) Claim(ctx context.Context) (Claim, error) {
 	term, until := n.rules.current()
 	if until == 0 {
@@ -204,17 +205,25 @@ func (n *Node) Claim(ctx context.Context) (Claim, error) {
 		return Claim{}, fmt.Errorf("claim the addresses: %w", err)
 	}
 	st := n.machine.get()
-	last := len(st.History) - 1
-	if last < 0 || st.History[last].Term != term {
+	if last := len(st.History) - 1; last < 0 || st.History[last].Term != term {
 		return Claim{}, fmt.Errorf("claim the addresses: %w", ErrNoLeader)
 	}
-	from := st.History[last].From
-	if from == "" || from == n.cfg.Name {
-		return Claim{}, nil
+	var c Claim
+	for _, name := range st.Unfenced {
+		m, known := st.member(func(m Member) bool { return m.Name == name })
+		if !known {
+			m = Member{ID: name, Name: name} // was removed
+		}
+		c.Unfenced = append(c.Unfenced, m)
 	}
-	previous, known := st.member(func(m Member) bool { return m.Name == from })
-	if !known {
-		previous = Member{ID: from, Name: from} // was removed
+	return c, nil
+}
+
+// Fenced records that a member that a claim named has been fenced, or is to be taken for
+// it. It blocks for one entry of the log.
+func (n *Node) Fenced(ctx context.Context, name string) error {
+	if err := n.commit(ctx, command{Fenced: name}); err != nil {
+		return fmt.Errorf("record that %s is fenced: %w", name, err)
 	}
-	return Claim{Previous: previous, Orderly: n.rules.toldToTakeOver() == st.History[last-1].Term}, nil
+	return nil
 }

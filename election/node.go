@@ -24,6 +24,7 @@ type Config struct {
 	Detect   time.Duration // 50 ms to 60 s; must equal the cluster's
 	Witness  bool          // votes and never holds
 	Pair     bool          // as the leader it lets two hosts have the only votes, neither of them a witness's
+	Fences   bool          // whoever held before and did not let go is fenced, see [Node.Claim]; the same on all members
 	Disk     Disk          // closed by the node, also when Open fails
 	Machine  string        // tells this machine from its clones, see [MachineID]; empty if nothing does
 	Listener net.Listener

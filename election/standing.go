@@ -62,10 +62,12 @@ type Move struct {
 	Hasty  bool   `json:"hasty"` // without warming up the successor and without drain time
 }
 
-// Claim says whom a holder follows.
+// Claim says what stands between a new holder and the addresses.
 type Claim struct {
-	Previous Member // who held last; its ID is empty if nobody did, or this host itself
-	Orderly  bool   // it has let go of everything and told this host to take over
+	// Unfenced are the members that held before, did not let go in order, and are not
+	// known to be fenced, the one that held first before the others. They may still write
+	// to what holders share.
+	Unfenced []Member
 }
 
 // Freeze says who wants no hand-over in the whole cluster, and since when.

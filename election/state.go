@@ -38,7 +38,8 @@ type Change struct {
 	To     string    `json:"to"`
 	Term   uint64    `json:"term"`
 	Reason string    `json:"reason"`
-	Asked  bool      `json:"asked,omitempty"` // an operator wanted it
+	Asked  bool      `json:"asked,omitempty"`  // an operator wanted it
+	Abrupt bool      `json:"abrupt,omitempty"` // the one before did not let go in order
 }
 
 // intent is a planned hand-over: why the holder of a term is about to let go.
@@ -57,6 +58,9 @@ type state struct {
 	History []Change      `json:"history"`
 	Intents []intent      `json:"intents"` // the last two: the newer may come before the older has led to a change
 	Frozen  *Freeze       `json:"frozen,omitempty"`
+	// Unfenced names those that held, did not let go in order, and are not known to be
+	// fenced, oldest first; empty where nobody fences.
+	Unfenced []string `json:"unfenced,omitempty"`
 }
 
 // command is one entry of the replicated log; exactly one field is set.
@@ -66,6 +70,8 @@ type command struct {
 	Forget string  `json:"forget,omitempty"` // a member's id
 	Intent *intent `json:"intent,omitempty"`
 	Holder *Change `json:"holder,omitempty"`
+	Fences bool    `json:"fences,omitempty"` // with Holder: it fences whoever held before
+	Fenced string  `json:"fenced,omitempty"` // a member's name
 	Freeze *Freeze `json:"freeze,omitempty"`
 	Thaw   bool    `json:"thaw,omitempty"`
 }
@@ -85,7 +91,9 @@ func (s state) apply(c command) state {
 	case c.Intent != nil:
 		s.Intents = append(slices.Clone(s.Intents[max(0, len(s.Intents)-1):]), *c.Intent)
 	case c.Holder != nil:
-		s.History = s.record(*c.Holder)
+		s = s.record(*c.Holder, c.Fences)
+	case c.Fenced != "":
+		s.Unfenced = slices.DeleteFunc(slices.Clone(s.Unfenced), func(name string) bool { return name == c.Fenced })
 	case c.Freeze != nil:
 		s.Frozen = cmp.Or(s.Frozen, c.Freeze)
 	case c.Thaw:
@@ -94,22 +102,36 @@ func (s state) apply(c command) state {
 	return s
 }
 
-// record appends a change of holder: from whom, and why if the one before said so.
-func (s state) record(c Change) []Change {
-	history := slices.Clone(s.History)
-	if n := len(history); n > 0 {
-		if history[n-1].Term >= c.Term {
-			return history
+// record appends a change of holder: from whom, and why if the one before said so. A term
+// has one holder, and what was recorded of it stays.
+func (s state) record(c Change, fences bool) state {
+	if n := len(s.History); n > 0 {
+		if s.History[n-1].Term >= c.Term {
+			return s
 		}
-		c.From = history[n-1].To
+		c.From = s.History[n-1].To
 	}
 	for _, i := range s.Intents {
 		if i.Term+1 == c.Term {
 			c.Reason, c.Asked = i.Reason, i.Cause == ByOperator
 		}
 	}
-	history = append(history, c)
-	return history[max(0, len(history)-historySize):]
+	s.History = append(slices.Clone(s.History), c)
+	s.History = s.History[max(0, len(s.History)-historySize):]
+	if fences {
+		s.Unfenced = s.owed(c)
+	}
+	return s
+}
+
+// owed returns whom a new holder has to fence: those that the ones before it have not, and
+// the last of these, unless it let go in order. The holder itself is not among them.
+func (s state) owed(c Change) []string {
+	owed := slices.Clone(s.Unfenced)
+	if c.Abrupt && c.From != "" && !slices.Contains(owed, c.From) {
+		owed = append(owed, c.From)
+	}
+	return slices.DeleteFunc(owed, func(name string) bool { return name == c.To })
 }
 
 func (s state) member(match func(Member) bool) (Member, bool) {

@@ -66,7 +66,7 @@ func newGuarded(t *testing.T, answer func(command any) any) *guarded {
 		address := raft.ServerAddress([]string{"10.0.0.1:7600", "10.0.0.2:7600", "10.0.0.3:7600"}[i])
 		g.raft.configuration.Servers = append(g.raft.configuration.Servers, raft.Server{ID: id, Address: address})
 	}
-	g.transport = newTransport(g.wire, b.rules, g.raft, &turn{self: "b", detect: testDetect, now: b.now, order: func() []raft.ServerID { return nil }, unfit: func() time.Duration { return 0 }})
+	g.transport = newTransport(g.wire, b.rules, g.raft, &turn{self: "b", detect: testDetect, now: b.now, order: func() []raft.ServerID { return nil }, unfit: func() time.Duration { return 0 }, heard: b.lastHeard})
 	t.Cleanup(func() { _ = g.transport.Close() })
 	go func() {
 		for call := range g.Consumer() {

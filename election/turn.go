@@ -51,7 +51,7 @@ func (t *turn) early(candidate raft.ServerID) bool {
 		grace = max(t.detect/25, 2*preVoteInterval(t.detect))
 	}
 	heard, _ := t.heard()
-	return t.now() < heard.Add(t.detect+grace)
+	return heard != 0 && t.now() < heard.Add(t.detect+grace)
 }
 
 // give notes that candidate is given a pre-vote, and is expected to ask for votes at

@@ -13,7 +13,7 @@ func turns(clock *Instant, ids ...raft.ServerID) map[raft.ServerID]*turn {
 	for _, id := range ids {
 		all[id] = &turn{
 			self: id, detect: half, now: func() Instant { return *clock },
-			order: func() []raft.ServerID { return ids }, unfit: func() time.Duration { return 0 },
+			order: func() []raft.ServerID { return ids }, unfit: func() time.Duration { return 0 }, heard: func() (Instant, raft.ServerID) { return 0, "" },
 		}
 	}
 	return all
@@ -72,5 +72,30 @@ func TestWhoIsAboutToAskForVotesGivesNoPreVote(t *testing.T) {
 	}
 	if clock = clock.Add(half); !a.give("b") {
 		t.Error("a gives no pre-vote any more")
+	}
+}
+
+// A worse member has noticed the loss before the best one.
+func TestAWorseMemberWaitsForTheBestToNotice(t *testing.T) {
+	lost := Instant(time.Hour)
+	clock := lost.Add(half - time.Millisecond)
+	all := turns(&clock, "a", "b", "c")
+	for _, one := range all {
+		one.heard = func() (Instant, raft.ServerID) { return lost, "z" }
+	}
+	if all["a"].give("b") || all["b"].give("c") {
+		t.Error("a worse member has got a pre-vote before the best one could notice")
+	}
+	if !all["b"].give("a") {
+		t.Error("the best one is given none")
+	}
+	if clock = lost.Add(half + half/20); !all["a"].give("b") {
+		t.Error("the best one has had its chance, and still gives none")
+	}
+	if all["b"].give("c") {
+		t.Error("b can't know yet that a does not stand")
+	}
+	if clock = lost.Add(half + half/5); !all["b"].give("c") {
+		t.Error("c is given none though nobody better stands")
 	}
 }

@@ -9,7 +9,7 @@ import (
 func (s *Status) explain(detect time.Duration, now time.Time) {
 	for i := range s.Members {
 		m := &s.Members[i]
-		if m.HoldDown.Before(now) {
+		if m.HoldDown.Before(now) || m.EffectivePriority() <= s.Leader.EffectivePriority() {
 			m.HoldDown = time.Time{}
 		}
 		if m.Why = m.obstacle(detect); m.Why != "" {
@@ -18,7 +18,7 @@ func (s *Status) explain(detect time.Duration, now time.Time) {
 		if m.ID == s.Leader.ID {
 			m.Why = s.whyHolder(*m, detect)
 		} else {
-			m.Why = s.whyNot(*m, now)
+			m.Why = s.whyNot(*m)
 		}
 	}
 }
@@ -53,7 +53,7 @@ func (s *Status) whyHolder(holder MemberStatus, detect time.Duration) string {
 }
 
 // whyNot says why a member that could hold does not.
-func (s *Status) whyNot(m MemberStatus, now time.Time) string {
+func (s *Status) whyNot(m MemberStatus) string {
 	own, others := m.EffectivePriority(), s.Leader.EffectivePriority()
 	switch {
 	case s.Leader.ID == "":
@@ -64,8 +64,6 @@ func (s *Status) whyNot(m MemberStatus, now time.Time) string {
 		return fmt.Sprintf("ready; the same priority as %s", s.Leader.Name)
 	case s.Frozen != nil:
 		return fmt.Sprintf("ready and better (priority %d), but the cluster is frozen", own)
-	case now.Before(m.HoldDown):
-		return fmt.Sprintf("ready and better (priority %d), but it lost the lease soon after it got it: does not preempt before %s", own, m.HoldDown.Format(time.TimeOnly))
 	}
 	return fmt.Sprintf("ready and better (priority %d): takes over when the holder fails, or by itself where `preempt: true` is set", own)
 }

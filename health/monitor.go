@@ -37,24 +37,17 @@ func NewMonitor(checks []Check, log *zap.Logger) *Monitor {
 	results := make([]Result, len(checks))
 	for i, c := range checks {
 		m.judgements = append(m.judgements, judgement{fall: max(c.Fall, 1), rise: max(c.Rise, 1)})
-		results[i] = Result{Name: c.Name}
+		results[i] = Result{Name: c.Name, Weight: c.Weight}
 	}
 	m.verdict = summarize(results)
 	return m
 }
 
-// RunInstead makes the Monitor call f where it would start the program of a check. It is for simulations, which start none;
-// f returns soon after ctx has ended. It must be called before Run.
+// RunInstead makes the Monitor call f where it would start the probe of a check, which need not have one then. It is for
+// simulations; f returns soon after ctx has ended. It must be called before Run.
 func (m *Monitor) RunInstead(f func(ctx context.Context, c Check) error) {
 	m.starter = func(c Check) (*process, error) {
-		ctx, kill := context.WithCancel(context.Background())
-		p := &process{kill: kill, exited: make(chan struct{}), output: func() string { return "" }}
-		go func() {
-			defer close(p.exited)
-			defer kill()
-			p.err = f(ctx, c)
-		}()
-		return p, nil
+		return call("", func(ctx context.Context) error { return f(ctx, c) }), nil
 	}
 }
 
@@ -148,6 +141,10 @@ func summarize(results []Result) Verdict {
 	v := Verdict{Known: true, Healthy: true, Checks: results}
 	var against []string
 	for _, r := range results {
+		if r.Weight != 0 {
+			v.Shift += r.shift()
+			continue
+		}
 		v.Known = v.Known && r.Known
 		v.Healthy = v.Healthy && r.Healthy
 		switch {
@@ -161,4 +158,12 @@ func summarize(results []Result) Verdict {
 	}
 	v.Reason = strings.Join(against, "; ")
 	return v
+}
+
+// shift is what a check with a weight adds to the priority.
+func (r Result) shift() int {
+	if r.Healthy == (r.Weight > 0) {
+		return r.Weight
+	}
+	return 0
 }

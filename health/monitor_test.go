@@ -37,7 +37,7 @@ func newScripts(behave map[string]behaviour) *scripts {
 }
 
 func (s *scripts) start(c Check) (*process, error) {
-	if len(c.Command) == 0 {
+	if c.Probe == nil {
 		return nil, errors.New("no such file")
 	}
 	s.mu.Lock()
@@ -111,7 +111,7 @@ func (s *scripts) monitor(t *testing.T, checks ...Check) *Monitor {
 }
 
 func check(name string) Check {
-	return Check{Name: name, Command: []string{name}, Interval: time.Second, Timeout: 500 * time.Millisecond, Fall: 2, Rise: 2}
+	return Check{Name: name, Probe: Script{Command: []string{name}}, Interval: time.Second, Timeout: 500 * time.Millisecond, Fall: 2, Rise: 2}
 }
 
 func TestWithoutChecksTheHostIsHealthy(t *testing.T) {
@@ -171,6 +171,45 @@ func TestAFailingCheckIsReportedAfterFallRunsAndItsRecoveryAfterRise(t *testing.
 		}
 		if v := s.after(time.Second)[3]; !v.Healthy || v.Reason != "" || !v.Checks[0].Since.Equal(s.began.Add(4*time.Second)) {
 			t.Errorf("after two: %+v", v)
+		}
+	})
+}
+
+func TestACheckWithAWeightShiftsThePriorityAndNothingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScripts(map[string]behaviour{"slow": {takes: 400 * time.Millisecond}})
+		weighted := func(name string, weight int) Check {
+			c := check(name)
+			c.Weight, c.Fall, c.Rise = weight, 1, 1
+			return c
+		}
+		m := s.monitor(t, check("web"), weighted("slow", -20), weighted("bonus", 7), weighted("malus", -3))
+		shift := func(want int) {
+			t.Helper()
+			if v := m.Verdict(); v.Shift != want || !v.Known || !v.Healthy || v.Reason != "" {
+				t.Errorf("want a healthy host with shift %+d, got %+v", want, v)
+			}
+		}
+		if v := s.after(0)[0]; v.Shift != -23 || v.Known {
+			t.Errorf("before anything has run: %+v", v)
+		}
+		shift(-20 + 7) // the slow check is not known yet
+		s.after(500 * time.Millisecond)
+		shift(7)
+		s.set("bonus", behaviour{fails: true})
+		s.set("malus", behaviour{fails: true})
+		before := len(s.after(0))
+		reports := s.after(time.Second)
+		shift(-3)
+		if len(reports) != before+2 {
+			t.Errorf("%d reports of two changes", len(reports)-before)
+		}
+		if r := reports[len(reports)-1].Checks[3]; r.Weight != -3 || r.Healthy || r.Reason != "exit status 1" {
+			t.Errorf("the check itself: %+v", r)
+		}
+		s.set("web", behaviour{fails: true})
+		if v := s.after(2 * time.Second); v[len(v)-1].Healthy || v[len(v)-1].Shift != -3 {
+			t.Errorf("after the check without a weight has failed: %+v", v[len(v)-1])
 		}
 	})
 }

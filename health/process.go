@@ -12,14 +12,21 @@ import (
 // hold the pipe. Then the pipe is closed.
 const outputGrace = 100 * time.Millisecond
 
-// start runs the script of c. A file without a #! line is given to /bin/sh, as execvp(3) and keepalived do.
-func start(c Check) (*process, error) {
-	p, err := startOnce(c.Command)
+// Script is a program of the operator's.
+type Script struct {
+	// Command is the program and its arguments, run without a shell, in / and with PATH, LANG and HOME as its whole
+	// environment. Exit status 0 means healthy. What it leaves running is not killed, but loses its output.
+	Command []string
+}
+
+// start runs the script. A file without a #! line is given to /bin/sh, as execvp(3) and keepalived do.
+func (s Script) start() (*process, error) {
+	p, err := startOnce(s.Command)
 	if errors.Is(err, syscall.ENOEXEC) {
-		p, err = startOnce(append([]string{"/bin/sh"}, c.Command...))
+		p, err = startOnce(append([]string{"/bin/sh"}, s.Command...))
 	}
 	if err != nil {
-		return nil, describe(c.Command, err)
+		return nil, describe(s.Command, err)
 	}
 	return p, nil
 }

@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,7 +30,7 @@ func TestScriptsAreJudgedByTheirExitStatus(t *testing.T) {
 	t.Setenv("SECRET", "of the daemon")
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			r := runner{check: Check{Command: []string{script(t, test.script)}, Timeout: time.Minute}, start: start}
+			r := runner{check: Check{Probe: Script{Command: []string{script(t, test.script)}}, Timeout: time.Minute}, start: start}
 			began := time.Now()
 			output, err := r.run(t.Context())
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
@@ -46,7 +47,7 @@ func TestScriptsAreJudgedByTheirExitStatus(t *testing.T) {
 }
 
 func TestACommandThatDoesNotExistFails(t *testing.T) {
-	r := runner{check: Check{Command: []string{"/nonexistent/check.sh"}, Timeout: time.Minute}, start: start}
+	r := runner{check: Check{Probe: Script{Command: []string{"/nonexistent/check.sh"}}, Timeout: time.Minute}, start: start}
 	if _, err := r.run(t.Context()); err == nil || !strings.Contains(err.Error(), "run /nonexistent/check.sh: ") {
 		t.Errorf("got %v", err)
 	}
@@ -55,7 +56,7 @@ func TestACommandThatDoesNotExistFails(t *testing.T) {
 func TestTheTimeoutKillsTheWholeGroup(t *testing.T) {
 	dir := t.TempDir()
 	file := script(t, "#!/bin/sh\nsleep 1000 & echo $! >"+dir+"/child\necho $$ >"+dir+"/script\necho begun\nsleep 1000\n")
-	r := runner{check: Check{Command: []string{file}, Timeout: 300 * time.Millisecond}, start: start}
+	r := runner{check: Check{Probe: Script{Command: []string{file}}, Timeout: 300 * time.Millisecond}, start: start}
 	output, err := r.run(t.Context())
 	if err == nil || err.Error() != "still running after 300ms, killed" || output != "begun" {
 		t.Errorf("got %q, %v", output, err)
@@ -68,7 +69,7 @@ func TestTheTimeoutKillsTheWholeGroup(t *testing.T) {
 func TestAChildInAnotherSessionDoesNotDelayTheTimeout(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
 	file := script(t, "#!/bin/sh\nsetsid sleep 1000 & echo $! >"+pid+"\nsleep 1000\n")
-	r := runner{check: Check{Command: []string{file}, Timeout: 300 * time.Millisecond}, start: start}
+	r := runner{check: Check{Probe: Script{Command: []string{file}}, Timeout: 300 * time.Millisecond}, start: start}
 	began := time.Now()
 	if _, err := r.run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "still running after 300ms, killed") {
 		t.Errorf("got %v", err)
@@ -79,10 +80,15 @@ func TestAChildInAnotherSessionDoesNotDelayTheTimeout(t *testing.T) {
 	_ = syscall.Kill(atoi(t, pid), syscall.SIGKILL)
 }
 
-// TestMain is a vipd that runs a check, when it is called as one by the test below.
+// TestMain is a vipd that runs a check, when it is called as one by the test below, or any other program, for as long as the
+// test that has started it lives.
 func TestMain(m *testing.M) {
+	if os.Getenv("HEALTH_TEST_SLEEP") != "" {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}
 	if file := os.Getenv("HEALTH_TEST_SCRIPT"); file != "" {
-		r := runner{check: Check{Command: []string{file}, Timeout: time.Hour}, start: start}
+		r := runner{check: Check{Probe: Script{Command: []string{file}}, Timeout: time.Hour}, start: start}
 		_, _ = r.run(context.Background())
 		os.Exit(0)
 	}

@@ -32,7 +32,7 @@ func (r *runner) run(ctx context.Context) (output string, err error) {
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, r.check.Timeout, fmt.Errorf("still running after %v, killed", r.check.Timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, r.check.Timeout, p.late(r.check.Timeout))
 	defer cancel()
 	select {
 	case <-p.exited:
@@ -49,12 +49,33 @@ func (r *runner) run(ctx context.Context) (output string, err error) {
 	}
 }
 
-// process is one running script, the leader of its own process group.
+// process is one running probe: a script, the leader of its own process group, or a function.
 type process struct {
+	probe  string        // what a function tries; empty for a script
 	kill   func()        // kills the whole group
 	exited chan struct{} // closed when it is gone; only then the rest may be read
 	err    error
 	output func() string
+}
+
+// call makes a process of a function that returns soon after ctx has ended.
+func call(probe string, f func(ctx context.Context) error) *process {
+	ctx, kill := context.WithCancel(context.Background())
+	p := &process{probe: probe, kill: kill, exited: make(chan struct{}), output: func() string { return "" }}
+	go func() {
+		defer close(p.exited)
+		defer kill()
+		p.err = f(ctx)
+	}()
+	return p
+}
+
+// late says why a process that was not over in time counts as failed.
+func (p *process) late(timeout time.Duration) error {
+	if p.probe == "" {
+		return fmt.Errorf("still running after %v, killed", timeout)
+	}
+	return fmt.Errorf("%s: no answer within %v", p.probe, timeout)
 }
 
 func (p *process) gone() bool {

@@ -36,7 +36,7 @@ func explain(argv []string, err error) error {
 		return &failure{named, "run it by hand to see why: " + line}
 	}
 	if timeout := timeoutError(0); errors.As(err, &timeout) {
-		return &failure{named, "make the script quicker (start the service without waiting for it) or raise hooks.timeout"}
+		return &failure{named, "make the script quicker (a service can be started without waiting for it) or raise hooks.timeout"}
 	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):

@@ -66,15 +66,59 @@ func TestScriptIsToldAllAndNothingElse(t *testing.T) {
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/root",
 		"VIPD_STATE=MASTER", "VIPD_PREVIOUS=BACKUP", "VIPD_TERM=7", "VIPD_REASON=vm1 is", "silent",
 		"VIPD_ADDRESSES=42.159.241.126 2001:db8::1", "VIPD_INTERFACE=eth0", "VIPD_LEADER=vm2",
+		"VIPD_OLD_HOLDER=", "VIPD_OLD_ADDRESS=",
 	}
 	if diff := cmp.Diff(want, strings.Split(strings.TrimSpace(read(t, got)), "\n")); diff != "" {
 		t.Errorf("arguments, directory, environment (-want +got):\n%s", diff)
 	}
 }
 
-func TestWithoutAScriptRunDoesNothing(t *testing.T) {
-	if err := NewRunner(Config{}, zap.NewNop()).Run(t.Context(), Event{State: "MASTER"}); err != nil {
-		t.Error(err)
+func TestEachCallRunsItsOwnScript(t *testing.T) {
+	got := filepath.Join(t.TempDir(), "got")
+	r := runner(t, "#!/bin/sh\necho \"$@: $VIPD_STATE, $VIPD_OLD_HOLDER at $VIPD_OLD_ADDRESS\" >>"+got+"\n")
+	script := r.cfg.Notify[0]
+	r.cfg.Notify, r.cfg.Prepare, r.cfg.Fence = []string{script, "tell"}, []string{script, "warm", "up"}, []string{script}
+	event := Event{State: "MASTER", OldHolder: "vm1", OldAddress: "10.11.12.4"}
+	for _, call := range []func(context.Context, Event) error{r.Prepare, r.Fence, r.Run} {
+		if err := call(t.Context(), event); err != nil {
+			t.Error(err)
+		}
+	}
+	const vm1 = ", vm1 at 10.11.12.4\n"
+	want := "warm up INSTANCE web PREPARE 100: PREPARE" + vm1 + "INSTANCE web FENCE 100: FENCE" + vm1 + "tell INSTANCE web MASTER 100: MASTER" + vm1
+	if diff := cmp.Diff(want, read(t, got)); diff != "" {
+		t.Errorf("what was run (-want +got):\n%s", diff)
+	}
+}
+
+func TestASimulationIsCalledForEveryScriptThereIs(t *testing.T) {
+	r := NewRunner(Config{Notify: []string{"notify"}, Fence: []string{"fence"}}, zap.NewNop())
+	refused := errors.New("refused")
+	var got []string
+	r.RunInstead(func(_ context.Context, e Event) error {
+		got = append(got, e.State)
+		return refused
+	})
+	if err := r.Fence(t.Context(), Event{}); !errors.Is(err, refused) || !strings.HasSuffix(err.Error(), "(fence INSTANCE  FENCE 0)") {
+		t.Errorf("got %v, want %v, and then the command", err, refused)
+	}
+	if err := r.Prepare(t.Context(), Event{}); err != nil {
+		t.Errorf("there is no such script: %v", err)
+	}
+	if err := r.Run(t.Context(), Event{State: "STOP"}); !errors.Is(err, refused) {
+		t.Errorf("got %v, want %v", err, refused)
+	}
+	if diff := cmp.Diff([]string{"FENCE", "STOP"}, got); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
+func TestWithoutAScriptACallDoesNothing(t *testing.T) {
+	r := NewRunner(Config{}, zap.NewNop())
+	for _, call := range []func(context.Context, Event) error{r.Run, r.Prepare, r.Fence} {
+		if err := call(t.Context(), Event{State: "MASTER"}); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -142,8 +186,9 @@ func TestCallsDoNotOverlap(t *testing.T) {
 	dir := t.TempDir()
 	r := runner(t, "#!/bin/sh\nmkdir "+dir+"/lock || exit 1\nsleep 0.05\nrmdir "+dir+"/lock\n")
 	errs := make(chan error)
-	for range 5 {
-		go func() { errs <- r.Run(t.Context(), Event{State: "BACKUP"}) }()
+	r.cfg.Prepare, r.cfg.Fence = r.cfg.Notify, r.cfg.Notify
+	for _, call := range []func(context.Context, Event) error{r.Run, r.Prepare, r.Fence, r.Run, r.Run} {
+		go func() { errs <- call(t.Context(), Event{State: "BACKUP"}) }()
 	}
 	for range 5 {
 		if err := <-errs; err != nil {

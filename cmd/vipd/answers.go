@@ -67,16 +67,16 @@ func (a answers) Remove(ctx context.Context, node string) error {
 }
 
 // Transfer moves the lease and waits until the new holder is known here.
-func (a answers) Transfer(ctx context.Context, node string) (control.Moved, error) {
+func (a answers) Transfer(ctx context.Context, t control.Transfer) (control.Moved, error) {
 	began := time.Now()
 	from := a.node.Status().Leader
 	if from.ID == "" {
 		return control.Moved{}, coded(election.ErrNoLeader)
 	}
-	if node == from.Name || node == from.ID {
+	if t.Node == from.Name || t.Node == from.ID {
 		return control.Moved{From: from.Name, To: from.Name, Term: a.node.Status().Term}, nil
 	}
-	if err := a.node.Move(ctx, election.Move{Target: node, Reason: "asked for by an operator", Cause: election.ByOperator}); err != nil {
+	if err := a.node.Move(ctx, election.Move{Target: t.Node, Reason: "asked for by an operator", Cause: election.ByOperator}); err != nil {
 		return control.Moved{}, coded(err)
 	}
 	for {
@@ -90,6 +90,22 @@ func (a answers) Transfer(ctx context.Context, node string) (control.Moved, erro
 			return control.Moved{}, fmt.Errorf("wait for the new holder: %w", context.Cause(ctx))
 		}
 	}
+}
+
+// Pause is not done yet, and neither are the three below.
+func (answers) Pause(context.Context) error { return notYet("pause a host") }
+
+// Resume undoes Pause.
+func (answers) Resume(context.Context) error { return notYet("resume a host") }
+
+// Freeze keeps the addresses from moving by themselves.
+func (answers) Freeze(context.Context) error { return notYet("freeze the cluster") }
+
+// Thaw undoes Freeze.
+func (answers) Thaw(context.Context) error { return notYet("thaw the cluster") }
+
+func notYet(what string) error {
+	return &control.Error{Message: "this version of vipd can't " + what + " yet", Code: control.CodeFailed}
 }
 
 // coded gives the errors of the election their exit codes.

@@ -48,8 +48,11 @@ func configText(c *config.Config) string {
 	}
 	rows = append(rows, []string{"detect", c.Detect.String()})
 	for _, h := range c.Checks {
-		rows = append(rows, []string{"check", fmt.Sprintf("%s: %s; interval %s, timeout %s, fall %d, rise %d",
-			h.Name, strings.Join(h.Command, " "), h.Interval, h.Timeout, h.Fall, h.Rise)})
+		text := fmt.Sprintf("%s: %s; interval %s, timeout %s, fall %d, rise %d", h.Name, h.Probe, h.Interval, h.Timeout, h.Fall, h.Rise)
+		if h.Weight != 0 {
+			text += fmt.Sprintf(", weight %+d", h.Weight)
+		}
+		rows = append(rows, []string{"check", text})
 	}
 	notify := "none"
 	if len(c.Hooks.Notify) > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -159,7 +160,7 @@ func (s *server) serve(ctx context.Context, socket *control.Socket) error {
 	g.Go(func() error {
 		return s.monitor.Run(running, func(v health.Verdict) {
 			if v.Known {
-				s.agent.Report(agent.HealthChanged{Healthy: v.Healthy, Reason: v.Reason})
+				s.agent.Report(healthChanged(v))
 			}
 		})
 	})
@@ -175,7 +176,16 @@ func (s *server) serve(ctx context.Context, socket *control.Socket) error {
 // notify tells systemd (sd_notify(3)); without systemd it does nothing.
 func notify(state string) { _, _ = daemon.SdNotify(false, state) }
 
-// hookRunner runs the notify script for the agent.
+// healthChanged is a verdict as the agent and the cluster know it.
+func healthChanged(v health.Verdict) agent.HealthChanged {
+	e := agent.HealthChanged{Healthy: v.Healthy, Reason: v.Reason, Shift: v.Shift}
+	for _, c := range v.Checks {
+		e.Checks = append(e.Checks, election.Check{Name: c.Name, Healthy: c.Healthy, Weight: c.Weight, Reason: c.Reason})
+	}
+	return e
+}
+
+// hookRunner runs the operator's scripts for the agent.
 type hookRunner struct {
 	runner *hooks.Runner
 	node   *election.Node
@@ -188,8 +198,19 @@ func (h hookRunner) Run(ctx context.Context, role, previous agent.Role, term uin
 	})
 }
 
-// Prepare does nothing.
-func (h hookRunner) Prepare(context.Context, string) error { return nil }
+// Prepare has the script warm the service up.
+func (h hookRunner) Prepare(ctx context.Context, reason string) error {
+	s := h.node.Status()
+	return h.runner.Prepare(ctx, hooks.Event{Term: s.Term, Reason: reason, Leader: s.Leader.Name})
+}
 
-// Fence does nothing.
-func (h hookRunner) Fence(context.Context, election.Member, uint64, string) error { return nil }
+// Fence has the script put a holder before out of action.
+func (h hookRunner) Fence(ctx context.Context, previous election.Member, term uint64, reason string) error {
+	address := previous.Address
+	if a, err := netip.ParseAddrPort(address); err == nil {
+		address = a.Addr().String()
+	}
+	return h.runner.Fence(ctx, hooks.Event{
+		Term: term, Reason: reason, Leader: h.node.Status().Leader.Name, OldHolder: previous.Name, OldAddress: address,
+	})
+}

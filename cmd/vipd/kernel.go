@@ -39,9 +39,6 @@ func (k *kernel) SetDeadline(boottime int64) {
 	}
 }
 
-// ResetConnections leaves the connections to end by themselves.
-func (k *kernel) ResetConnections() (int, error) { return 0, nil }
-
 // Deadline returns when the fence closes, as CLOCK_BOOTTIME nanoseconds.
 func (k *kernel) Deadline() election.Instant {
 	if f := k.fence.Load(); f != nil {

@@ -63,7 +63,11 @@ func joinedText(j control.Joined) string {
 	if j.Leader != "" {
 		leader = "leader " + j.Leader
 	}
-	return fmt.Sprintf("%s cluster %s: members %s; %s", what, j.Cluster, strings.Join(j.Members, ", "), leader)
+	text := fmt.Sprintf("%s cluster %s: members %s; %s", what, j.Cluster, strings.Join(j.Members, ", "), leader)
+	if j.Waiting {
+		text += "\nit gets its vote when a third host joins: with two that vote, the loss of either would stop the service"
+	}
+	return text
 }
 
 func leaveCommand(o *options) *cobra.Command {
@@ -101,23 +105,27 @@ is lost for good; one that runs should leave by itself.`,
 }
 
 func transferCommand(o *options) *cobra.Command {
-	return o.asks(&cobra.Command{
+	t := control.Transfer{}
+	c := &cobra.Command{
 		Use:     "transfer [NODE]",
 		GroupID: groupCluster,
 		Short:   "Move the address to another member",
 		Long: `Move the address, and the service with it, to NODE, or to the member that is
-best placed. It takes what the notify script takes to stop the service, and
-some milliseconds.`,
+best placed. It takes the drain_time of the configuration, what the notify script
+takes to stop the service, and some milliseconds.`,
 		Example: "  vipd transfer vm2",
 		Args:    atMostOneNode,
 		RunE: o.asking(func(ctx context.Context, c *cobra.Command, daemon *control.Client, args []string) error {
-			moved, err := daemon.Transfer(ctx, strings.Join(args, ""))
+			t.Node = strings.Join(args, "")
+			moved, err := daemon.Transfer(ctx, t)
 			if err != nil {
 				return err
 			}
 			return result(c, movedText(moved))
 		}),
-	})
+	}
+	c.Flags().BoolVar(&t.Hasty, "no-drain", false, "do not wait drain_time for the connections to end")
+	return o.asks(c)
 }
 
 func atMostOneNode(c *cobra.Command, args []string) error {

@@ -45,7 +45,8 @@ through your notify script; when it fails, another one does.`,
 	root.SetCompletionCommandGroupID(groupHost)
 	root.AddCommand(
 		initCommand(o), joinCommand(o), leaveCommand(o), removeCommand(o), transferCommand(o),
-		leaderCommand(o), statusCommand(o),
+		pauseCommand(o), resumeCommand(o), freezeCommand(o), thawCommand(o),
+		leaderCommand(o), statusCommand(o), simulateCommand(o),
 		runCommand(o), checkCommand(o), releaseCommand(o), recoverCommand(o), versionCommand(),
 	)
 	return root

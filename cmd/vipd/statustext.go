@@ -57,7 +57,7 @@ func (p *page) headline() {
 	if p.s.Holder == nil {
 		dye = p.ink.red
 	}
-	for _, line := range wrapped(p.holding()+"; "+mood, pageWidth, "  ") {
+	for _, line := range wrapped(p.holding()+p.frozen()+"; "+mood, pageWidth, "  ") {
 		p.addDyed(dye, line)
 	}
 	for _, warning := range p.s.Warnings {
@@ -65,6 +65,14 @@ func (p *page) headline() {
 			p.add("  " + line)
 		}
 	}
+}
+
+func (p *page) frozen() string {
+	f := p.s.Cluster.Frozen
+	if f == nil {
+		return ""
+	}
+	return fmt.Sprintf("; frozen by %s since %s", fit(f.By, nameWidth), since(f.Time, p.now))
 }
 
 func (p *page) holding() string {
@@ -102,65 +110,6 @@ func bare(address string) string {
 		return strings.TrimSuffix(address, "/128")
 	}
 	return strings.TrimSuffix(address, "/32")
-}
-
-// members is the table of the cluster.
-func (p *page) members() {
-	rows := [][]string{{"MEMBER", "ADDRESS", "ROLE", "HEALTH", "HEARD", "VERSION"}}
-	for _, m := range p.s.Cluster.Members {
-		rows = append(rows, []string{plain(m.Name), plain(m.Address), p.role(m), healthWord(m, p.s.Cluster.Detect), heard(m), plain(m.Version)})
-	}
-	lines := table(rows, nameWidth)
-	p.add("")
-	p.addDyed(p.ink.bold, lines[0])
-	p.add(lines[1:]...)
-	p.add(p.quorum())
-}
-
-func (p *page) role(m control.Member) string {
-	switch {
-	case p.s.Holder != nil && p.s.Holder.Name == m.Name:
-		return "holder"
-	case m.Leader:
-		return "leader"
-	case m.Voter:
-		return "voter"
-	default:
-		return "no vote"
-	}
-}
-
-// healthWord is what a member last said of itself, unless it says nothing any more.
-func healthWord(m control.Member, detect control.Millis) string {
-	switch {
-	case m.Contact != nil && *m.Contact > detect:
-		return "SILENT"
-	case m.Contact == nil && !m.Self:
-		return "?"
-	case m.Healthy:
-		return "well"
-	}
-	return "UNWELL"
-}
-
-func heard(m control.Member) string {
-	switch {
-	case m.Self:
-		return "this host"
-	case m.Contact == nil:
-		return "-"
-	default:
-		return span(m.Contact.Duration()) + " ago"
-	}
-}
-
-func (p *page) quorum() string {
-	c := p.s.Cluster
-	reachable := ""
-	if c.Quorum.Reachable != nil {
-		reachable = fmt.Sprintf("%s reachable, ", plural(*c.Quorum.Reachable, "voter"))
-	}
-	return fmt.Sprintf("%s%d needed; gone after %s of silence; cluster %s", reachable, c.Quorum.Needed, span(c.Detect.Duration()), c.ID)
 }
 
 // history lists the last hand-overs, the newest first.

@@ -33,9 +33,9 @@ func holding() control.Status {
 		Cluster: control.Cluster{
 			ID: "3f9c2b7e", Detect: 500 * ms, Quorum: control.Quorum{Needed: 2, Reachable: new(3)},
 			Members: []control.Member{
-				{Name: "vm1", Address: "10.11.12.4:7600", Voter: true, Leader: true, Self: true, Healthy: true, Version: "1.0.0"},
-				{Name: "vm2", Address: "10.11.12.5:7600", Voter: true, Healthy: true, Version: "1.0.0", Contact: new(41 * ms)},
-				{Name: "vm3", Address: "10.11.12.6:7600", Voter: true, Healthy: true, Version: "1.0.0", Contact: new(12 * ms)},
+				{Name: "vm1", Address: "10.11.12.4:7600", Voter: true, Leader: true, Self: true, Healthy: true, Version: "1.0.0", Priority: 150, Why: "it has the highest priority"},
+				{Name: "vm2", Address: "10.11.12.5:7600", Voter: true, Healthy: true, Version: "1.0.0", Contact: new(41 * ms), Priority: 100, Why: "lower priority (100; the holder has 150)"},
+				{Name: "vm3", Address: "10.11.12.6:7600", Voter: true, Healthy: true, Version: "1.0.0", Contact: new(12 * ms), Priority: 100, Why: "lower priority (100; the holder has 150)"},
 			},
 		},
 		Holder: &control.Holder{Name: "vm1", Term: 7, Since: at("2026-11-23 02:12:05")},
@@ -65,6 +65,9 @@ func lost() control.Status {
 	s.Cluster.Members[0].Leader, s.Cluster.Members[0].Healthy = false, false
 	s.Cluster.Members[1].Contact, s.Cluster.Members[2].Contact = nil, new(75_000*ms)
 	s.Cluster.Members[2].Voter = false
+	for i := range s.Cluster.Members {
+		s.Cluster.Members[i].Why = ""
+	}
 	s.Checks = append(s.Checks, control.Check{Name: "disk"})
 	s.Checks[0] = control.Check{
 		Name: "appsvc", Known: true, Since: at("2026-11-23 03:14:03"), LastRun: at("2026-11-23 03:14:14"), Took: 1000 * ms,
@@ -75,6 +78,26 @@ func lost() control.Status {
 		"nobody holds the addresses, as far as this host knows",
 		"something is wrong with the fence: the filter on eth0 was replaced by somebody else's, which is not at all what we like to see",
 	}
+	return s
+}
+
+// operated is the status of a holder whose operators have been at work.
+func operated() control.Status {
+	s := holding()
+	s.Cluster.Frozen = &control.Frozen{By: "vm1", Time: at("2026-11-23 03:04:05")}
+	s.Cluster.Quorum = control.Quorum{Needed: 3, Reachable: new(5)}
+	s.Cluster.Members[1].Paused, s.Cluster.Members[1].Why = true, "it is paused"
+	s.Cluster.Members[2].Witness, s.Cluster.Members[2].Priority, s.Cluster.Members[2].Why = true, 0, ""
+	s.Cluster.Members = append(s.Cluster.Members,
+		control.Member{
+			Name: "vm4", Address: "10.11.12.7:7600", Voter: true, Healthy: true, Version: "1.0.0", Contact: new(30 * ms), Priority: 200,
+			HoldDown: at("2026-11-23 03:14:35"), Why: "higher priority (200; the holder has 150), but not well for long enough yet, and the cluster is frozen",
+		},
+		control.Member{
+			Name: "vm5", Address: "10.11.12.8:7600", Voter: true, Healthy: true, Version: "1.0.0", Contact: new(30 * ms), Priority: 200,
+			HoldDown: at("2026-11-23 03:14:45"),
+		})
+	s.Warnings = []string{"vm1 has frozen the cluster, 10m10s ago: …", "vm2 is paused and does not take the addresses over"}
 	return s
 }
 
@@ -92,7 +115,7 @@ func wide() control.Status {
 }
 
 func TestStatusText(t *testing.T) {
-	for name, s := range map[string]control.Status{"holding": holding(), "lost": lost(), "wide": wide(), "nothing": {}} {
+	for name, s := range map[string]control.Status{"holding": holding(), "lost": lost(), "wide": wide(), "operated": operated(), "nothing": {}} {
 		t.Run(name, func(t *testing.T) {
 			golden(t, filepath.Join("testdata", "status", name+".txt"), statusText(s, time.UTC, ink{})+"\n")
 		})
@@ -132,12 +155,15 @@ func TestStatusTextIsHarmlessAndFits(t *testing.T) {
 		for i := range s.Cluster.Members {
 			m := &s.Cluster.Members[i]
 			m.Name, m.Address, m.Version = word.Draw(t, "member"), word.Draw(t, "address"), word.Draw(t, "version")
+			m.Why, m.Priority = word.Draw(t, "why"), rapid.Int().Draw(t, "priority")
+			m.HoldDown = s.Time.Add(time.Duration(rapid.Int64().Draw(t, "hold down")))
 		}
 		s.VIP.Interface, s.VIP.Addresses = word.Draw(t, "link"), []string{word.Draw(t, "vip")}
 		s.Fence.Error, s.Hooks.LastError = word.Draw(t, "fence"), word.Draw(t, "hook")
 		s.Checks[0].Name, s.Checks[0].Output = word.Draw(t, "check"), word.Draw(t, "output")
 		s.History[0].Reason, s.History[0].From = word.Draw(t, "change"), word.Draw(t, "from")
 		s.Warnings = []string{word.Draw(t, "warning")}
+		s.Cluster.Frozen = &control.Frozen{By: word.Draw(t, "by")}
 
 		for line := range strings.SplitSeq(statusText(s, time.UTC, ink{}), "\n") {
 			if n := utf8.RuneCountInString(line); n > pageWidth {

@@ -28,6 +28,8 @@ type Cluster struct {
 	holder  string   // "" while nobody holds
 	term    uint64
 	history []control.Change // the newest first
+	paused  []string         // by name
+	frozen  *control.Frozen
 	cut     bool
 }
 
@@ -79,15 +81,11 @@ func (c *Cluster) give(to, reason string) {
 
 func (c *Cluster) has(name string) bool { return slices.Contains(c.members, name) }
 
-// drop takes a member out; if it held, the first of the others holds.
+// drop takes a member out; if it held, the first of the others that can holds.
 func (c *Cluster) drop(name, reason string) {
 	c.members = slices.DeleteFunc(c.members, func(m string) bool { return m == name })
 	if c.holder == name {
-		next := ""
-		if len(c.members) > 0 {
-			next = c.members[0]
-		}
-		c.give(next, reason)
+		c.give(c.other(), reason)
 	}
 }
 

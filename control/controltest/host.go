@@ -89,7 +89,7 @@ func (h *Host) Remove(ctx context.Context, node string) error {
 }
 
 // Transfer implements control.Daemon.
-func (h *Host) Transfer(ctx context.Context, node string) (control.Moved, error) {
+func (h *Host) Transfer(ctx context.Context, t control.Transfer) (control.Moved, error) {
 	unlock, err := h.lock(ctx)
 	if err != nil {
 		return control.Moved{}, err
@@ -99,20 +99,40 @@ func (h *Host) Transfer(ctx context.Context, node string) (control.Moved, error)
 	if err := c.needLeader(); err != nil {
 		return control.Moved{}, err
 	}
-	if node == "" {
-		node = c.other()
+	if c.frozen != nil {
+		return control.Moved{}, &control.Error{Message: "the cluster is frozen", Advice: "type vipd thaw first", Code: control.CodeFailed}
 	}
-	if err := c.needMember(node); err != nil {
+	to := t.Node
+	if to == "" {
+		to = c.other()
+	}
+	if to == "" {
+		return control.Moved{}, &control.Error{Message: "no other member can take the addresses", Code: control.CodeFailed}
+	}
+	if err := c.needMember(to); err != nil {
 		return control.Moved{}, err
 	}
+	if to != c.holder && slices.Contains(c.paused, to) {
+		return control.Moved{}, &control.Error{Message: to + " is paused", Advice: "type vipd resume there", Code: control.CodeFailed}
+	}
 	from := c.holder
-	c.give(node, "an operator asked for it")
-	return control.Moved{From: from, To: node, Term: c.term, Took: control.Millis(12 * time.Millisecond)}, nil
+	c.give(to, "an operator asked for it")
+	took := drained
+	if t.Hasty {
+		took = undrained
+	}
+	return control.Moved{From: from, To: to, Term: c.term, Took: took}, nil
 }
 
-// other returns the first member that does not hold, "" if there is none.
+// How long a transfer takes in the model.
+const (
+	drained   = control.Millis(12 * time.Millisecond)
+	undrained = control.Millis(4 * time.Millisecond)
+)
+
+// other returns the first member that does not hold and could, "" if there is none.
 func (c *Cluster) other() string {
-	i := slices.IndexFunc(c.members, func(m string) bool { return m != c.holder })
+	i := slices.IndexFunc(c.members, func(m string) bool { return m != c.holder && !slices.Contains(c.paused, m) })
 	if i < 0 {
 		return ""
 	}

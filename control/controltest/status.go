@@ -14,6 +14,8 @@ const (
 	length  = control.Millis(375 * time.Millisecond)
 	address = "42.159.241.126"
 	version = "1.0.0"
+
+	priority = 100
 )
 
 // Status implements control.Daemon.
@@ -27,7 +29,7 @@ func (h *Host) Status(ctx context.Context) (control.Status, error) {
 	s := control.Status{
 		Time: Now(),
 		Node: h.node(),
-		VIP:  control.VIP{Interface: "eth0", Addresses: []string{address}, Bound: c.holder == h.name},
+		VIP:  control.VIP{Interface: "eth0", Addresses: []string{address}, Bound: c.holder == h.name, Answering: c.holder == h.name},
 		Fence: control.Fence{
 			Armed: true, Open: c.holder == h.name,
 		},
@@ -64,6 +66,7 @@ func (h *Host) node() control.Node {
 	n := control.Node{
 		Name: h.name, ID: "id-" + h.name, Address: h.address + ":7600", Version: version,
 		State: control.StateBackup, Reason: "waiting", Since: Now(),
+		Priority: priority, Paused: slices.Contains(h.cluster.paused, h.name),
 	}
 	if h.cluster.holder == h.name {
 		n.State, n.Reason = control.StateMaster, "holds the lease"
@@ -74,14 +77,16 @@ func (h *Host) node() control.Node {
 func (h *Host) members() control.Cluster {
 	c := h.cluster
 	n := len(c.members)
-	shown := control.Cluster{ID: ClusterID, Detect: detect, Quorum: control.Quorum{Needed: n/2 + 1}}
+	shown := control.Cluster{ID: ClusterID, Detect: detect, Quorum: control.Quorum{Needed: n/2 + 1}, Frozen: c.frozen}
 	if c.holder == h.name {
 		shown.Quorum.Reachable = &n
 	}
 	for _, name := range c.members {
 		m := control.Member{
 			Name: name, ID: "id-" + name, Address: c.Host(name).address + ":7600",
-			Voter: true, Leader: name == c.holder, Self: name == h.name, Healthy: true, Version: version,
+			Voter: true, Leader: name == c.holder, Self: name == h.name, Able: true, Healthy: true, Version: version,
+			Checks:   []control.MemberCheck{{Name: "appsvc", Healthy: true}, {Name: "disk", Healthy: true, Weight: -20}},
+			Priority: priority, Paused: slices.Contains(c.paused, name), Why: c.why(name),
 		}
 		if c.holder == h.name && !m.Self {
 			m.Contact = new(control.Millis(40 * time.Millisecond))
@@ -89,4 +94,19 @@ func (h *Host) members() control.Cluster {
 		shown.Members = append(shown.Members, m)
 	}
 	return shown
+}
+
+// why says why a member holds or does not.
+func (c *Cluster) why(name string) string {
+	switch {
+	case c.holder == "":
+		return "nobody can hold while the hosts are cut off from each other"
+	case c.holder == name && slices.Contains(c.paused, name):
+		return "it is paused, but no other member can take the addresses"
+	case c.holder == name:
+		return c.history[0].Reason
+	case slices.Contains(c.paused, name):
+		return "it is paused"
+	}
+	return c.holder + " holds, and is no worse"
 }

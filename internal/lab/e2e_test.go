@@ -29,13 +29,20 @@ func newSession(t *testing.T, link string) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := bareSession(t)
+	for _, h := range s.Hosts {
+		s.install(t, h, VipdConfig{Binary: binary, Interface: link, Detect: detect})
+	}
+	return s
+}
+
+// bareSession is a session whose hosts have no vipd yet.
+func bareSession(t *testing.T) *session {
+	t.Helper()
 	s := &session{Lab: newTestLab(t, Config{}), daemons: map[*Host]*Daemon{}}
 	s.prober = startProber(t, s.Lab)
 	s.balancer = s.StartBalancer(BalancerConfig{Interval: 50 * time.Millisecond})
 	s.visitor = s.StartVisitor(20 * time.Millisecond)
-	for _, h := range s.Hosts {
-		s.install(t, h, VipdConfig{Binary: binary, Interface: link, Detect: detect})
-	}
 	return s
 }
 

@@ -16,7 +16,11 @@ type VipdConfig struct {
 	Detect       time.Duration // 0 leaves it to vipd
 	Interface    string        // for the floating address; "" means eth0
 	Notify       string        // path of the notify script, "" for none
+	Prepare      string        // path of the prepare script, "" for none; needs Notify
+	Fence        string        // path of the fence script, "" for none; needs Notify
 	Check        string        // path of the check script, run each second with fall 2 and rise 2; "" for none
+	Node         string        // more keys of node, as in "priority: 150"
+	More         string        // more lines of the file, which say what has no field here
 	RestartDelay time.Duration // 0 means 1 s, as in deploy/vipd.service
 }
 
@@ -48,10 +52,18 @@ func BuildVipd(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
+// StartWitness is StartVipd for a host that only votes.
+func (h *Host) StartWitness(cfg VipdConfig) (*Daemon, error) {
+	text := fmt.Sprintf("node: {name: %s, address: %s, witness: true}\ndetect: %v\ndata_dir: %s/vipd\nsocket: %s/vipd.sock\n", h.Name, h.Address, cfg.Detect, h.Dir, h.Dir)
+	return h.startVipd(cfg, text)
+}
+
 // StartVipd writes the host's configuration and starts vipd as deploy/vipd.service does. The host is in no cluster yet,
 // unless it was when it ran vipd before.
-func (h *Host) StartVipd(cfg VipdConfig) (*Daemon, error) {
-	conf, err := h.WriteFile("vipd.yaml", h.vipdYAML(cfg), 0o644)
+func (h *Host) StartVipd(cfg VipdConfig) (*Daemon, error) { return h.startVipd(cfg, h.vipdYAML(cfg)) }
+
+func (h *Host) startVipd(cfg VipdConfig, text string) (*Daemon, error) {
+	conf, err := h.WriteFile("vipd.yaml", text, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +88,9 @@ func (h *Host) vipdYAML(cfg VipdConfig) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("node:\n  name: %s\n  address: %s", h.Name, h.Address)
+	if cfg.Node != "" {
+		line("  %s", cfg.Node)
+	}
 	line("vip:\n  interface: %s\n  addresses: [%s]", cfg.Interface, h.lab.Floating)
 	if cfg.Detect > 0 {
 		line("detect: %v", cfg.Detect)
@@ -85,6 +100,15 @@ func (h *Host) vipdYAML(cfg VipdConfig) string {
 	}
 	if cfg.Notify != "" {
 		line("hooks:\n  notify: %s\n  timeout: 30s", cfg.Notify)
+	}
+	if cfg.Prepare != "" {
+		line("  prepare: %s", cfg.Prepare)
+	}
+	if cfg.Fence != "" {
+		line("  fence: %s", cfg.Fence)
+	}
+	if cfg.More != "" {
+		line("%s", cfg.More)
 	}
 	line("data_dir: %s/vipd\nsocket: %s/vipd.sock", h.Dir, h.Dir)
 	return b.String()

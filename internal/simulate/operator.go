@@ -66,7 +66,9 @@ func (n *nemesis) transfer() {
 	n.mu.Lock()
 	before := n.totals.Openings
 	n.mu.Unlock()
-	n.command(d, "transfer "+target, func(ctx context.Context) error { return d.node.Move(ctx, election.Move{Target: target, Reason: "asked for by an operator", Cause: election.ByOperator}) }, func(err error) {
+	n.command(d, "transfer "+target, func(ctx context.Context) error {
+		return d.node.Move(ctx, election.Move{Target: target, Reason: "asked for by an operator", Cause: election.ByOperator})
+	}, func(err error) {
 		if err != nil {
 			return
 		}
