@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -14,15 +16,25 @@ import (
 type Election interface {
 	Lease() election.Lease
 	Leading() bool
-	SetFitness(f election.Fitness, reason string)
-	Successor(ctx context.Context, target string) (election.Member, error) // may take a second
-	Intend(reason string) error
+	Frozen() *election.Freeze // nil if hand-overs happen
+	Preferred() string        // why this host should hold rather than the one that does; empty if not
+	SetStanding(s election.Standing)
+
+	// What follows may take long.
+
+	Successor(ctx context.Context, target string) (election.Member, error)
+	Prepare(ctx context.Context, to election.Member) error // has it warm the service up
+	Intend(reason string, cause election.Cause) error
 	HandOver(ctx context.Context, to election.Member) error
+	Claim(ctx context.Context) (election.Claim, error) // whom this host has to fence
+	Fenced(ctx context.Context, name string) error     // records that it has been, or is to be taken for it
+	Preempt(ctx context.Context, reason string) error
 }
 
 // Kernel is what the agent needs of the kernel. Nothing but Arm may take long.
 type Kernel interface {
 	Bind(validFor time.Duration) error
+	ResetConnections() (int, error) // those to the addresses; says how many there were
 	Release() error
 	Bound() (bool, error)
 	Announce() error
@@ -30,13 +42,18 @@ type Kernel interface {
 	Arm() error   // puts it in force again
 }
 
-// Hooks runs the operator's script and waits for it.
+// Hooks runs the operator's scripts, each after the one before, and waits for them.
 type Hooks interface {
 	Run(ctx context.Context, role, previous Role, term uint64, reason string) error
+	Prepare(ctx context.Context, reason string) error                                      // warms the service up
+	Fence(ctx context.Context, previous election.Member, term uint64, reason string) error // puts the holder before out of action
 }
 
-// Config is what an agent works with. All fields are required.
+// Config is what an agent works with. All fields are required but for Policy and
+// Paused.
 type Config struct {
+	Policy   Policy
+	Paused   bool // an operator wanted this host not to hold, in an earlier life of the daemon
 	Election Election
 	Kernel   Kernel
 	Hooks    Hooks
@@ -59,15 +76,17 @@ type Agent struct {
 	state    atomic.Pointer[State]
 }
 
+// ask is an event whose author waits for the reply to a request.
 type ask struct {
-	request Request
+	event   Event
+	request int
 	reply   chan Reply
 }
 
 // New returns an agent at rest.
 func New(cfg Config) *Agent {
 	a := &Agent{cfg: cfg, events: make(chan Event, 16), done: make(chan struct{}), replies: make(map[int]chan Reply), asks: make(chan ask)}
-	a.state.Store(&State{})
+	a.state.Store(&State{Policy: cfg.Policy, Paused: cfg.Paused})
 	return a
 }
 
@@ -83,24 +102,38 @@ func (a *Agent) Report(e Event) {
 	}
 }
 
-// Transfer moves the lease to the named member, or to the best one, and returns
-// the name of the new holder. It blocks until that member leads.
-func (a *Agent) Transfer(ctx context.Context, target, reason string) (string, error) {
-	q := ask{Request{ID: int(a.requests.Add(1)), Target: target, Reason: reason}, make(chan Reply, 1)}
+// Transfer moves the lease as m says and returns the name of the new holder. It blocks
+// until that member leads.
+func (a *Agent) Transfer(ctx context.Context, m election.Move) (string, error) {
+	request := int(a.requests.Add(1))
+	r := a.ask(ctx, request, TransferAsked{Request{ID: request, Move: m}})
+	return r.To, r.Err
+}
+
+// Prepare warms the service up for a hand-over to this host, if a hook does that, and
+// blocks until it has.
+func (a *Agent) Prepare(ctx context.Context) error {
+	request := int(a.requests.Add(1))
+	return a.ask(ctx, request, PrepareAsked{request}).Err
+}
+
+// ask hands a request to the agent and waits for its reply.
+func (a *Agent) ask(ctx context.Context, request int, e Event) Reply {
+	q := ask{e, request, make(chan Reply, 1)}
 	select {
 	case a.asks <- q:
 	case <-a.done:
-		return "", errStopping
+		return Reply{Err: errStopping}
 	case <-ctx.Done():
-		return "", context.Cause(ctx)
+		return Reply{Err: context.Cause(ctx)}
 	}
 	select {
 	case r := <-q.reply:
-		return r.To, r.Err
+		return r
 	case <-a.done:
-		return "", errStopping
+		return Reply{Err: errStopping}
 	case <-ctx.Done():
-		return "", context.Cause(ctx)
+		return Reply{Err: context.Cause(ctx)}
 	}
 }
 
@@ -120,8 +153,8 @@ func (a *Agent) Run(ctx context.Context) {
 		case e := <-a.events:
 			a.take(ctx, e)
 		case q := <-a.asks:
-			a.replies[q.request.ID] = q.reply
-			a.take(ctx, TransferAsked{q.request})
+			a.replies[q.request] = q.reply
+			a.take(ctx, q.event)
 		case <-a.cfg.Lease:
 			a.take(ctx, a.lease())
 		case <-a.cfg.Drift:
@@ -138,8 +171,8 @@ func (a *Agent) Run(ctx context.Context) {
 }
 
 func (a *Agent) lease() Event {
-	l := a.cfg.Election.Lease()
-	return LeaseChanged{Held: l.Held, Leading: a.cfg.Election.Leading(), Term: l.Term}
+	l, e := a.cfg.Election.Lease(), a.cfg.Election
+	return LeaseChanged{Held: l.Held, Leading: e.Leading(), Term: l.Term, Frozen: e.Frozen() != nil, Preferred: e.Preferred()}
 }
 
 // inspect compares the kernel with what was told to it.
@@ -177,10 +210,14 @@ func (a *Agent) perform(ctx context.Context, action Action) Event {
 	k := a.cfg.Kernel
 	switch x := action.(type) {
 	case Bind:
-		if !a.cfg.Election.Lease().Held {
+		if l := a.cfg.Election.Lease(); !l.Held || l.Term != a.State().Term {
 			return a.lease()
 		}
 		return Bound{Err: text(k.Bind(a.cfg.Validity))}
+	case ResetConnections:
+		if _, err := k.ResetConnections(); err != nil {
+			a.cfg.Log.Warn("cannot reset the connections to the addresses", zap.Error(err))
+		}
 	case Unbind:
 		return Unbound{Err: text(k.Release())}
 	case Announce:
@@ -189,28 +226,50 @@ func (a *Agent) perform(ctx context.Context, action Action) Event {
 		}
 	case Arm:
 		return FenceChecked{Err: text(k.Arm())}
-	case SetFitness:
-		a.cfg.Election.SetFitness(x.Degree, x.Reason)
-	case RunHook:
-		go func() {
-			a.Report(HookDone{Role: x.Role, Err: text(a.cfg.Hooks.Run(ctx, x.Role, x.Previous, x.Term, x.Reason))})
-		}()
-	case FindSuccessor:
-		go func() { a.Report(a.find(ctx, x)) }()
-	case HandOver:
-		go func() { a.Report(HandedOver{Err: a.cfg.Election.HandOver(ctx, x.To)}) }()
+	case SetStanding:
+		a.cfg.Election.SetStanding(x.Standing)
+	case Wait:
+		time.AfterFunc(x.For, func() { a.Report(Waited{x.ID}) })
 	case Reply:
 		a.replies[x.Request] <- x
 		delete(a.replies, x.Request)
+	case RecordFenced:
+		go a.recordFenced(ctx, x.Previous)
+	case Exit:
+	default:
+		go func() { a.Report(a.await(ctx, action)) }()
 	}
 	return nil
 }
 
-// find looks for a successor and has the reason of the hand-over recorded.
+// await carries out an action that may take long.
+func (a *Agent) await(ctx context.Context, action Action) Event {
+	switch x := action.(type) {
+	case RunHook:
+		return HookDone{Role: x.Role, Err: text(a.cfg.Hooks.Run(ctx, x.Role, x.Previous, x.Term, x.Reason))}
+	case RunPrepare:
+		return PrepareDone{Request: x.Request, Err: a.cfg.Hooks.Prepare(ctx, x.Reason)}
+	case RunFence:
+		return Fenced{Term: x.Term, Err: text(a.cfg.Hooks.Fence(ctx, x.Previous, x.Term, x.Reason))}
+	case FindSuccessor:
+		return a.find(ctx, x)
+	case Prepare:
+		return Prepared{ID: x.ID, Err: a.prepare(ctx, x)}
+	case HandOver:
+		return HandedOver{Err: a.cfg.Election.HandOver(ctx, x.To)}
+	case Preempt:
+		return Preempted{Err: a.cfg.Election.Preempt(ctx, x.Reason)}
+	case Claim:
+		return a.claim(ctx, x)
+	}
+	panic(fmt.Sprintf("nobody carries out %T", action)) // an action was added and this was forgotten
+}
+
+// find looks for a successor.
 func (a *Agent) find(ctx context.Context, x FindSuccessor) Found {
 	to, err := a.cfg.Election.Successor(ctx, x.Target)
-	if err == nil {
-		err = a.cfg.Election.Intend(x.Reason)
+	if err == nil && x.Well && !to.Healthy {
+		err = errors.New(everybodyUnwell)
 	}
 	if err != nil {
 		return Found{Request: x.Request, Err: err}
@@ -218,53 +277,42 @@ func (a *Agent) find(ctx context.Context, x FindSuccessor) Found {
 	return Found{Request: x.Request, To: &to}
 }
 
-// tell logs what an operator wants to know of a step: one line a change.
-func (a *Agent) tell(before, after State, e Event) {
-	log := a.cfg.Log
-	if before.Role != after.Role || before.RoleTerm != after.RoleTerm {
-		level := zap.InfoLevel
-		if after.Role == Fault {
-			level = zap.WarnLevel
+// prepare readies the successor, as far as that is wanted, and has the reason of the
+// hand-over recorded.
+func (a *Agent) prepare(ctx context.Context, x Prepare) error {
+	if x.Warm {
+		warming, cancel := ctx, context.CancelFunc(func() {})
+		if limit := a.cfg.Policy.PrepareLimit; limit > 0 {
+			warming, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("it has taken longer than %s", limit))
 		}
-		log.Log(level, "state changed", zap.String("state", string(after.Role)), zap.String("previous", string(before.Role)),
-			zap.Uint64("term", after.Term), zap.String("reason", after.Reason))
-	}
-	switch {
-	case after.Held && (!before.Held || before.Term != after.Term):
-		log.Info("lease gained", zap.Uint64("term", after.Term))
-	case before.Held && !after.Held && before.Leaving != nil:
-		log.Info("lease given up", zap.Uint64("term", before.Term))
-	case before.Held && !after.Held:
-		log.Warn("lease lost", zap.Uint64("term", before.Term))
-	}
-	switch {
-	case after.Armed && !before.Armed:
-		log.Info("fence armed")
-	case !after.Armed && before.Unarmed != after.Unarmed:
-		log.Error("the fence is not armed; this host does not hold the addresses", zap.String("error", after.Unarmed))
-	}
-	if after.UnbindErr != "" && before.UnbindErr != after.UnbindErr {
-		log.Error("the addresses can't be removed; the fence stays closed", zap.String("error", after.UnbindErr))
-	}
-	if after.Failure != "" && before.Failure != after.Failure {
-		log.Error("this host can't hold the addresses", zap.String("error", after.Failure), zap.Duration("hold_down", HoldDown))
-	}
-	if after.Alone && !before.Alone {
-		log.Warn("this host had better hand over, but nobody can take over", zap.String("reason", after.Told.Reason))
-	}
-	switch e := e.(type) {
-	case Drifted:
-		if e.Missing && before.AllBound && after.Leaving == nil && after.mayHold() {
-			log.Warn("an address was taken off by somebody; it is put back")
+		defer cancel()
+		if err := a.cfg.Election.Prepare(warming, x.To); err != nil {
+			return err
 		}
-	case HookDone:
-		if e.Err != "" && after.Failure == before.Failure {
-			log.Error("hook failed", zap.String("state", string(e.Role)), zap.String("error", e.Err))
+	}
+	if x.Late {
+		if _, err := a.cfg.Election.Successor(ctx, x.To.ID); err != nil {
+			return err
 		}
-	case HandedOver:
-		if before.Leaving != nil && before.Leaving.To != nil {
-			log.Info("handed over", zap.String("to", before.Leaving.To.Name), zap.Error(e.Err))
-		}
+	}
+	return a.cfg.Election.Intend(x.Reason, x.Cause)
+}
+
+// claim asks whom this host has to fence. The terms of leases only grow: if it is the same
+// afterwards, the answer is for it.
+func (a *Agent) claim(ctx context.Context, x Claim) Claimed {
+	c, err := a.cfg.Election.Claim(ctx)
+	if err == nil && a.cfg.Election.Lease().Term != x.Term {
+		err = errors.New("the lease has moved to another term")
+	}
+	return Claimed{Term: x.Term, Claim: c, Err: text(err)}
+}
+
+// recordFenced spares later holders what this one has done. If it fails they do it once
+// more.
+func (a *Agent) recordFenced(ctx context.Context, m election.Member) {
+	if err := a.cfg.Election.Fenced(ctx, m.Name); err != nil {
+		a.cfg.Log.Warn("it is not recorded that a holder before is fenced", zap.String("previous", m.Name), zap.Error(err))
 	}
 }
 

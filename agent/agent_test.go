@@ -20,8 +20,13 @@ type host struct {
 	mu       sync.Mutex
 	lease    election.Lease
 	leading  bool
-	fitness  election.Fitness
+	standing election.Standing
 	other    *election.Member
+	claim    election.Claim
+	fenced   []string
+	prefers  string // why this host should hold
+	refusal  error  // of the leader or of a successor
+	frozen   *election.Freeze
 	bound    bool
 	broken   error // of the fence
 	hookTime time.Duration
@@ -34,10 +39,12 @@ type host struct {
 }
 
 // start runs an agent on a host that an earlier run left with the address bound.
-func start(ctx context.Context) *host {
+func start(ctx context.Context) *host { return startWith(ctx, Policy{}) }
+
+func startWith(ctx context.Context, p Policy) *host {
 	h := &host{bound: true, hookTime: 50 * time.Millisecond, changed: make(chan struct{}, 1), drift: make(chan struct{}, 1), ended: make(chan struct{})}
 	h.agent = New(Config{
-		Election: h, Kernel: kernelModel{h}, Hooks: hookModel{h}, Validity: 3 * time.Second, Lease: h.changed, Drift: h.drift,
+		Policy: p, Election: h, Kernel: kernelModel{h}, Hooks: hookModel{h}, Validity: 3 * time.Second, Lease: h.changed, Drift: h.drift,
 		Alive: func() { h.set(func() { h.alive++ }) }, Log: zap.NewNop(),
 	})
 	go func() {
@@ -92,10 +99,42 @@ func (h *host) Leading() bool {
 	return h.leading
 }
 
-func (h *host) SetFitness(f election.Fitness, _ string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.fitness = f
+func (h *host) Frozen() (f *election.Freeze) {
+	h.set(func() { f = h.frozen })
+	return f
+}
+
+func (h *host) Preferred() (why string) {
+	h.set(func() { why = h.prefers })
+	return why
+}
+
+func (h *host) SetStanding(s election.Standing) { h.set(func() { h.standing = s }) }
+
+func (h *host) Prepare(_ context.Context, to election.Member) (err error) {
+	h.note("prepare " + to.Name)
+	h.set(func() { err = h.refusal })
+	return err
+}
+
+func (h *host) Fenced(_ context.Context, name string) error {
+	h.set(func() { h.fenced = append(h.fenced, name) })
+	return nil
+}
+
+func (h *host) Claim(context.Context) (c election.Claim, err error) {
+	h.set(func() { c = h.claim })
+	return c, nil
+}
+
+// Preempt has the leader hand over, or refuse.
+func (h *host) Preempt(_ context.Context, reason string) (err error) {
+	h.note("preempt: " + reason)
+	h.set(func() { err = h.refusal })
+	if err == nil {
+		h.elect(h.Lease().Term+1, true)
+	}
+	return err
 }
 
 func (h *host) Successor(context.Context, string) (election.Member, error) {
@@ -107,7 +146,10 @@ func (h *host) Successor(context.Context, string) (election.Member, error) {
 	return *h.other, nil
 }
 
-func (h *host) Intend(reason string) error { h.note("intend: " + reason); return nil }
+func (h *host) Intend(reason string, cause election.Cause) error {
+	h.note(strings.TrimSpace("intend: " + reason + " " + string(cause)))
+	return nil
+}
 
 func (h *host) HandOver(_ context.Context, to election.Member) error {
 	h.note("hand over to " + to.Name)
@@ -137,6 +179,11 @@ func (k kernelModel) Release() error {
 	return nil
 }
 
+func (k kernelModel) ResetConnections() (int, error) {
+	k.note("reset")
+	return 1, nil
+}
+
 func (k kernelModel) Bound() (bool, error) { return k.isBound(), nil }
 func (k kernelModel) Announce() error      { return nil }
 
@@ -153,9 +200,19 @@ func (k kernelModel) Arm() error {
 type hookModel struct{ *host }
 
 func (h hookModel) Run(ctx context.Context, role, _ Role, _ uint64, _ string) error {
+	return h.run(ctx, string(role))
+}
+
+func (h hookModel) Prepare(ctx context.Context, _ string) error { return h.run(ctx, "PREPARE") }
+
+func (h hookModel) Fence(ctx context.Context, previous election.Member, _ uint64, _ string) error {
+	return h.run(ctx, "fence "+previous.Name)
+}
+
+func (h hookModel) run(ctx context.Context, what string) error {
 	var duration time.Duration
 	h.set(func() { duration = h.hookTime })
-	h.note("hook " + string(role))
+	h.note("hook " + what)
 	select {
 	case <-time.After(duration):
 	case <-ctx.Done():
@@ -190,7 +247,7 @@ func TestALeaseIsServedAndLost(t *testing.T) {
 		h.elect(3, true)
 		want(t, h.since(), "bind, hook MASTER, hook done")
 		h.elect(3, false)
-		want(t, h.since(), "release, hook BACKUP, hook done")
+		want(t, h.since(), "reset, release, hook BACKUP, hook done")
 	})
 }
 
@@ -199,12 +256,12 @@ func TestAnOperatorsTransferIsAnsweredWhenItIsDone(t *testing.T) {
 		h.set(func() { h.other = &election.Member{Name: "vm2"} })
 		h.elect(3, true)
 		h.since()
-		to, err := h.agent.Transfer(t.Context(), "", "asked")
+		to, err := h.agent.Transfer(t.Context(), election.Move{Reason: "asked", Cause: election.ByOperator})
 		if to != "vm2" || err != nil {
 			t.Errorf("moved to %q, %v", to, err)
 		}
-		want(t, h.since(), "intend: asked, hook BACKUP, hook done, release, hand over to vm2")
-		if _, err := h.agent.Transfer(t.Context(), "", "asked"); !errors.Is(err, election.ErrNoLeader) {
+		want(t, h.since(), "prepare vm2, intend: asked operator, hook BACKUP, hook done, reset, release, hand over to vm2")
+		if _, err := h.agent.Transfer(t.Context(), election.Move{Reason: "asked", Cause: election.ByOperator}); !errors.Is(err, election.ErrNoLeader) {
 			t.Errorf("a transfer from a host that does not lead: %v", err)
 		}
 	})
@@ -234,10 +291,10 @@ func TestABrokenFenceTakesTheAddressOffAndIsArmedAgain(t *testing.T) {
 		h.since()
 		h.set(func() { h.broken = errors.New("removed") })
 		h.drift <- struct{}{}
-		want(t, h.since(), "release, hook FAULT, hook done")
+		want(t, h.since(), "reset, release, hook FAULT, hook done")
 		h.set(func() {
-			if h.fitness != election.Unable {
-				t.Errorf("it still stands: %v", h.fitness)
+			if h.standing.Fitness != election.Unable {
+				t.Errorf("it still stands: %v", h.standing)
 			}
 		})
 		time.Sleep(time.Second)
@@ -255,8 +312,8 @@ func TestStoppingHandsOverFirst(t *testing.T) {
 		h.since()
 		h.agent.Report(StopAsked{})
 		<-h.ended
-		want(t, h.since(), "intend: the holder was stopped, hook STOP, hook done, release, hand over to vm2")
-		if _, err := h.agent.Transfer(t.Context(), "", ""); !errors.Is(err, errStopping) {
+		want(t, h.since(), "prepare vm2, intend: the holder was stopped operator, hook STOP, hook done, reset, release, hand over to vm2")
+		if _, err := h.agent.Transfer(t.Context(), election.Move{}); !errors.Is(err, errStopping) {
 			t.Errorf("a transfer after the end: %v", err)
 		}
 	})
@@ -270,7 +327,7 @@ func TestAHookThatHangsDoesNotKeepTheAddress(t *testing.T) {
 		h.elect(3, true)
 		h.since()
 		h.elect(3, false)
-		if did := h.since(); did != "release" {
+		if did := h.since(); did != "reset, release" {
 			t.Errorf("did %s", did)
 		}
 		cancel()
@@ -294,5 +351,132 @@ func TestTheAgentSaysThatItLivesWhileAHookHangs(t *testing.T) {
 				t.Errorf("it said so %d times in 10 s; it did %s", h.alive, did)
 			}
 		})
+	})
+}
+
+// inBubbleWith is inBubble with a policy.
+func inBubbleWith(t *testing.T, p Policy, f func(t *testing.T, h *host)) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startWith(t.Context(), p)
+		h.since()
+		f(t, h)
+		h.agent.Report(StopAsked{})
+		<-h.ended
+	})
+}
+
+func TestTheDrainTimeIsWaited(t *testing.T) {
+	inBubbleWith(t, Policy{DrainTime: 10 * time.Second}, func(t *testing.T, h *host) {
+		h.set(func() { h.other = &election.Member{Name: "vm2"} })
+		h.elect(3, true)
+		h.since()
+		began := time.Now()
+		done := make(chan error)
+		go func() {
+			_, err := h.agent.Transfer(t.Context(), election.Move{Reason: "asked"})
+			done <- err
+		}()
+		want(t, h.since(), "prepare vm2, intend: asked")
+		if h.agent.State().Answering() || !h.isBound() {
+			t.Errorf("while it drains: answering %t, bound %t", h.agent.State().Answering(), h.isBound())
+		}
+		if err := <-done; err != nil || time.Since(began) < 10*time.Second {
+			t.Errorf("moved after %s, %v", time.Since(began), err)
+		}
+	})
+}
+
+func TestARefusedPreparationRefusesTheTransfer(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		refusal := errors.New("vm2 is busy")
+		h.set(func() { h.other, h.refusal = &election.Member{Name: "vm2"}, refusal })
+		h.elect(3, true)
+		h.since()
+		if _, err := h.agent.Transfer(t.Context(), election.Move{}); !errors.Is(err, refusal) {
+			t.Errorf("the transfer: %v", err)
+		}
+		want(t, h.since(), "prepare vm2")
+		if !h.agent.State().Answering() {
+			t.Error("it does not serve any more")
+		}
+	})
+}
+
+func TestAFrozenHolderRefusesATransferWithAHint(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.set(func() { h.frozen = &election.Freeze{By: "vm1"} })
+		h.elect(3, true)
+		h.since()
+		_, err := h.agent.Transfer(t.Context(), election.Move{})
+		if hinted, ok := errors.AsType[*hintedError](err); !ok || !strings.Contains(hinted.Hint(), "vipd thaw") {
+			t.Errorf("the transfer: %v", err)
+		}
+	})
+}
+
+func TestThePrepareHookRunsWhenAHolderAsks(t *testing.T) {
+	inBubbleWith(t, Policy{Prepare: true}, func(t *testing.T, h *host) {
+		if err := h.agent.Prepare(t.Context()); err != nil {
+			t.Error(err)
+		}
+		want(t, h.since(), "hook PREPARE, hook done")
+		h.elect(3, true)
+		h.since()
+		if err := h.agent.Prepare(t.Context()); !errors.Is(err, errLeads) {
+			t.Errorf("the holder itself is asked: %v", err)
+		}
+	})
+}
+
+func TestAFenceHookRunsBeforeTheAddressIsBound(t *testing.T) {
+	inBubbleWith(t, Policy{Fence: true}, func(t *testing.T, h *host) {
+		h.set(func() { h.claim.Unfenced = []election.Member{{ID: "1", Name: "vm1"}, {ID: "2", Name: "vm2"}} })
+		h.elect(3, true)
+		want(t, h.since(), "hook fence vm1, hook done, hook fence vm2, hook done, bind, hook MASTER, hook done")
+		h.set(func() { want(t, strings.Join(h.fenced, ", "), "vm1, vm2") })
+	})
+}
+
+func TestAHostThatIsPreferredPreempts(t *testing.T) {
+	inBubbleWith(t, Policy{Preempt: true, PreemptDelay: 3 * time.Second}, func(t *testing.T, h *host) {
+		h.set(func() { h.prefers, h.refusal = "priority", errors.New("frozen") })
+		time.Sleep(3 * time.Second)
+		want(t, h.since(), "")
+		time.Sleep(time.Second)
+		want(t, h.since(), "preempt: priority")
+		h.set(func() { h.refusal = nil })
+		time.Sleep(11 * time.Second)
+		want(t, h.since(), "preempt: priority, bind, hook MASTER, hook done")
+	})
+}
+
+func TestAPausedHostStandsForNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.agent.Report(PauseChanged{Paused: true})
+		want(t, h.since(), "")
+		h.set(func() {
+			if h.standing.Fitness != election.Unable || !h.standing.Paused {
+				t.Errorf("it stands as %+v", h.standing)
+			}
+		})
+	})
+}
+
+func TestAMoveEndsWithTheLease(t *testing.T) {
+	inBubbleWith(t, Policy{DrainTime: time.Hour}, func(t *testing.T, h *host) {
+		h.set(func() { h.other = &election.Member{Name: "vm2"} })
+		h.elect(3, true)
+		h.since()
+		done := make(chan error)
+		go func() {
+			_, err := h.agent.Transfer(t.Context(), election.Move{})
+			done <- err
+		}()
+		h.since()
+		h.elect(3, false)
+		if err := <-done; !errors.Is(err, errLost) {
+			t.Errorf("the transfer: %v", err)
+		}
+		want(t, h.since(), "reset, release, hook BACKUP, hook done")
 	})
 }

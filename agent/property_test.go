@@ -10,8 +10,8 @@ import (
 	"github.com/vipd/vipd/election"
 )
 
-// world is what surrounds the agent, as a model: what is really bound, which hook
-// really runs, who waits for an answer.
+// world is what surrounds the agent, as a model: what is really bound, which hooks
+// really run, who waits for an answer.
 type world struct {
 	t        *rapid.T
 	s        State
@@ -19,12 +19,14 @@ type world struct {
 	bound    bool
 	broken   bool // addresses can't be removed now
 	running  Role
-	last     Role // of the hook that ended last
-	finding  []FindSuccessor
-	moving   bool
-	asked    map[int]bool // by operators, unanswered
+	last     Role     // of the hook that ended last
+	pending  []Action // that run beside the agent
+	asked    map[int]bool
 	requests int
 	exited   bool
+
+	claimed  uint64   // the last term for which it is known whom this host has to fence
+	unfenced []string // those who are left
 }
 
 func (w *world) take(e Event) {
@@ -37,16 +39,28 @@ func (w *world) take(e Event) {
 			}
 		}
 	}
-	if w.bound && w.s.UnbindErr == "" && !w.mayHold() {
-		w.t.Fatalf("an address is bound without a lease behind an armed fence: %+v", w.s)
+	if w.bound && w.s.UnbindErr == "" && !w.mayBind() {
+		w.t.Fatalf("an address is bound without a lease behind an armed fence, or before the fence hook is done: %+v", w.s)
 	}
+	if w.s.Answering() && (!w.bound || !w.mayBind()) {
+		w.t.Fatalf("the probe says yes without an address: %+v", w.s)
+	}
+	if w.s.Leaving != nil && w.s.Leaving.Stage == Moving && w.bound {
+		w.t.Fatal("it hands over with an address bound")
+	}
+}
+
+// mayBind reports whether an address may be on this host.
+func (w *world) mayBind() bool {
+	fenced := !w.s.Policy.Fence || w.claimed == w.s.Term && len(w.unfenced) == 0
+	return w.s.Held && w.s.Armed && !w.s.Policy.Witness && fenced
 }
 
 func (w *world) perform(a Action) Event {
 	switch a := a.(type) {
 	case Bind:
-		if !w.s.Held || !w.s.Armed {
-			w.t.Fatal("bound without lease or fence")
+		if !w.mayBind() {
+			w.t.Fatal("bound without lease or fence, or before the fence hook was done")
 		}
 		w.bound = true
 		if rapid.IntRange(0, 9).Draw(w.t, "bind fails") == 0 {
@@ -54,32 +68,13 @@ func (w *world) perform(a Action) Event {
 		}
 		return Bound{}
 	case Unbind:
-		if w.mayHold() && w.s.Leaving != nil && w.last == Master && w.running == "" {
-			w.t.Fatal("a planned move took the addresses off before the service was stopped")
-		}
-		if w.broken {
-			return Unbound{Err: "busy"}
-		}
-		w.bound = false
-		return Unbound{}
-	case RunHook:
-		if w.running != "" {
-			w.t.Fatalf("hook %s runs into hook %s", a.Role, w.running)
-		}
-		if a.Role == Master && (!w.bound || !w.s.Held) {
-			w.t.Fatal("MASTER without addresses or lease")
-		}
-		w.running = a.Role
-	case FindSuccessor:
-		w.finding = append(w.finding, a)
-	case HandOver:
-		if w.bound || w.running != "" {
-			w.t.Fatal("handed over with an address bound or a hook running")
-		}
-		w.moving = true
-	case SetFitness:
-		if a.Degree == election.Ready && (!w.s.Armed || !w.s.Healthy || !w.s.Known) {
+		return w.unbind()
+	case SetStanding:
+		if a.Fitness == election.Ready && (!w.s.Armed || !w.s.Healthy || !w.s.Known || w.s.Paused || w.s.Policy.Witness) {
 			w.t.Fatal("stands although it is not fit")
+		}
+		if a.Fitness == election.LastResort && (w.s.Policy.Release || w.s.Paused || !w.s.Leading) {
+			w.t.Fatal("stands as the last resort although it is not")
 		}
 	case Reply:
 		if !w.asked[a.Request] {
@@ -89,85 +84,228 @@ func (w *world) perform(a Action) Event {
 	case Arm:
 		return FenceChecked{}
 	case Exit:
-		if w.bound || w.running != "" {
+		if w.bound || w.running != "" && !w.s.Urgent {
 			w.t.Fatal("exits with an address bound or a hook running")
 		}
 		w.exited = true
+	case Announce, ResetConnections, RecordFenced:
+	default:
+		w.begin(a)
 	}
 	return nil
 }
 
-func (w *world) mayHold() bool { return w.s.Held && w.s.Armed }
+func (w *world) unbind() Event {
+	serves := w.running != "" || w.last == Master
+	if l := w.s.Leaving; w.s.mayBind() && l != nil && w.s.placed() && serves && !w.s.Urgent {
+		w.t.Fatal("a planned move took the addresses off before the service was stopped")
+	}
+	if w.broken {
+		return Unbound{Err: "busy"}
+	}
+	w.bound = false
+	return Unbound{}
+}
+
+// begin notes what runs beside the agent, and checks that it may.
+func (w *world) begin(a Action) {
+	switch a := a.(type) {
+	case RunHook:
+		if w.running != "" {
+			w.t.Fatalf("hook %s runs into hook %s", a.Role, w.running)
+		}
+		if a.Role == Master && (!w.bound || !w.mayBind()) {
+			w.t.Fatal("MASTER without addresses or lease")
+		}
+		if a.Role != Master && w.s.Answering() {
+			w.t.Fatal("the service is stopped while the probe says yes")
+		}
+		w.running = a.Role
+	case FindSuccessor:
+		if w.s.Frozen && w.s.Held && !w.s.Stopping && w.s.Armed && w.s.Known && !w.s.Policy.Witness && !w.s.Policy.Release && w.s.Asked == nil {
+			w.t.Fatal("looks for a successor in a frozen cluster")
+		}
+	case HandOver:
+		if w.bound || w.running != "" && !w.s.Urgent {
+			w.t.Fatal("handed over with an address bound or a hook running")
+		}
+	case Preempt:
+		if !w.s.Policy.Preempt || w.s.Leading || w.s.Paused || w.s.Stopping || w.s.Frozen {
+			w.t.Fatal("preempts although it should not")
+		}
+	case RunFence:
+		if !w.s.Held || len(w.unfenced) == 0 || a.Previous.Name != w.unfenced[0] {
+			w.t.Fatalf("the fence hook runs against %q, to be fenced are %q", a.Previous.Name, w.unfenced)
+		}
+	}
+	for _, p := range w.pending {
+		if sameKind(a, p) {
+			w.t.Fatalf("%T begins while one is under way", a)
+		}
+	}
+	w.pending = append(w.pending, a)
+}
+
+// sameKind reports whether two actions are of one kind of which only one may be under
+// way.
+func sameKind(a, b Action) bool {
+	switch a.(type) {
+	case RunPrepare:
+		_, same := b.(RunPrepare)
+		return same
+	case RunFence:
+		_, same := b.(RunFence)
+		return same
+	case Preempt:
+		_, same := b.(Preempt)
+		return same
+	case Claim:
+		_, same := b.(Claim)
+		return same
+	case HandOver:
+		_, same := b.(HandOver)
+		return same
+	case FindSuccessor:
+		_, same := b.(FindSuccessor)
+		return same
+	}
+	return false
+}
 
 // happen draws an event that the surroundings allow now.
 func (w *world) happen() Event {
 	t := w.t
-	switch rapid.IntRange(0, 13).Draw(t, "event") {
-	case 0, 1:
-		return LeaseChanged{Held: true, Leading: true, Term: w.s.Term + rapid.Uint64Range(0, 2).Draw(t, "terms")}
-	case 2:
-		return LeaseChanged{Term: w.s.Term}
+	switch rapid.IntRange(0, 21).Draw(t, "event") {
+	case 0, 1, 2:
+		return w.lease(LeaseChanged{Held: true, Leading: true, Term: w.s.Term + rapid.SampledFrom([]uint64{0, 0, 1, 2}).Draw(t, "terms")})
 	case 3:
-		return LeaseChanged{Leading: true, Term: w.s.Term}
+		return w.lease(LeaseChanged{Term: w.s.Term, Preferred: rapid.SampledFrom([]string{"", "priority"}).Draw(t, "preferred")})
 	case 4:
-		return HealthChanged{Healthy: rapid.Bool().Draw(t, "healthy"), Reason: "check"}
-	case 5:
+		return w.lease(LeaseChanged{Leading: true, Term: w.s.Term})
+	case 5, 6:
+		return HealthChanged{Healthy: rapid.Bool().Draw(t, "healthy"), Reason: "check", Shift: rapid.IntRange(-300, 300).Draw(t, "shift")}
+	case 7:
 		return FenceChecked{Err: rapid.SampledFrom([]string{"", "", "gone"}).Draw(t, "fence")}
-	case 6, 7, 8:
-		return w.answer()
-	case 9:
+	case 8, 9, 10, 11, 12:
+		return w.answer(rapid.IntRange(0, 9).Draw(t, "which"))
+	case 13:
 		return Drifted{Missing: rapid.Bool().Draw(t, "missing")}
-	case 10:
+	case 14, 15:
 		w.requests++
 		w.asked[w.requests] = true
-		return TransferAsked{Request{ID: w.requests}}
-	case 11:
+		return TransferAsked{Request{ID: w.requests, Move: election.Move{Hasty: rapid.Bool().Draw(t, "hasty")}}}
+	case 16:
+		w.requests++
+		w.asked[w.requests] = true
+		return PrepareAsked{w.requests}
+	case 17:
 		w.broken = rapid.IntRange(0, 3).Draw(t, "broken") == 0
+	case 18:
+		return PauseChanged{rapid.IntRange(0, 2).Draw(t, "paused") == 0}
+	case 19:
+		w.now = w.now.Add(time.Duration(rapid.IntRange(1, 200).Draw(t, "minutes")) * time.Second)
 	}
 	w.now = w.now.Add(time.Duration(rapid.IntRange(1, 40).Draw(t, "seconds")) * time.Second)
 	return Tick{}
 }
 
+func (w *world) lease(e LeaseChanged) Event {
+	e.Frozen = rapid.IntRange(0, 4).Draw(w.t, "frozen") == 0
+	return e
+}
+
 // answer lets something end that runs beside the agent.
-func (w *world) answer() Event {
-	switch {
-	case w.running != "":
-		done := HookDone{Role: w.running}
-		if rapid.IntRange(0, 4).Draw(w.t, "hook fails") == 0 {
-			done.Err = "exit status 1"
-		}
-		w.last, w.running = w.running, ""
-		return done
-	case w.moving:
-		w.moving = false
-		return HandedOver{}
-	case len(w.finding) > 0:
-		f := Found{Request: w.finding[0].Request, To: &election.Member{Name: "other"}}
-		if rapid.Bool().Draw(w.t, "nobody") {
-			f.To, f.Err = nil, errors.New("nobody")
-		}
-		w.finding = w.finding[1:]
-		return f
+func (w *world) answer(which int) Event {
+	if len(w.pending) == 0 {
+		return Tick{}
 	}
-	return Tick{}
+	i := which % len(w.pending)
+	a := w.pending[i]
+	w.pending = append(w.pending[:i:i], w.pending[i+1:]...)
+	var err error
+	if rapid.IntRange(0, 3).Draw(w.t, "fails") == 0 {
+		err = errors.New("exit status 1")
+	}
+	switch a := a.(type) {
+	case RunHook:
+		w.last, w.running = w.running, ""
+		return HookDone{Role: a.Role, Err: text(err)}
+	case RunPrepare:
+		return PrepareDone{Request: a.Request, Err: err}
+	case RunFence:
+		if a.Term == w.s.Term && (err == nil || w.s.Policy.FenceProceeds) {
+			w.unfenced = w.unfenced[1:]
+		}
+		return Fenced{Term: a.Term, Err: text(err)}
+	case FindSuccessor:
+		if err != nil {
+			return Found{Request: a.Request, Err: err}
+		}
+		return Found{Request: a.Request, To: &election.Member{Name: "other"}}
+	case Prepare:
+		return Prepared{ID: a.ID, Err: err}
+	case Wait:
+		return Waited{a.ID}
+	case HandOver:
+		return HandedOver{err}
+	case Preempt:
+		return Preempted{err}
+	case Claim:
+		return w.claim(a, err)
+	}
+	w.t.Fatalf("nothing answers %T", a)
+	return nil
+}
+
+// claim says whom this host has to fence.
+func (w *world) claim(a Claim, err error) Event {
+	c := Claimed{Term: a.Term, Err: text(err)}
+	if err != nil {
+		return c
+	}
+	names := []string{"vm1", "vm2"}[rapid.IntRange(0, 2).Draw(w.t, "fenced already"):]
+	for _, name := range names {
+		c.Unfenced = append(c.Unfenced, election.Member{Name: name})
+	}
+	if a.Term == w.s.Term {
+		w.claimed, w.unfenced = a.Term, names
+	}
+	return c
+}
+
+func drawPolicy(t *rapid.T) Policy {
+	some := func(name string) bool { return rapid.IntRange(0, 2).Draw(t, name) == 0 }
+	p := Policy{Preempt: some("preempt"), Prepare: some("prepare"), Release: some("release"), Fence: some("fence"), FenceProceeds: some("proceed")}
+	p.Witness, p.WaitForHook = rapid.IntRange(0, 9).Draw(t, "witness") == 0, some("wait for hook")
+	p.Priority = rapid.IntRange(0, 254).Draw(t, "priority")
+	if some("drains") {
+		p.DrainTime = 10 * time.Second
+	}
+	return p
 }
 
 func TestWhateverHappensTheOrderIsKept(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &world{t: t, now: time.Unix(0, 0), asked: make(map[int]bool)}
+		w.s.Policy, w.s.Term = drawPolicy(t), 1
 		for range rapid.IntRange(1, 120).Draw(t, "events") {
 			w.take(w.happen())
 		}
 		w.broken = false
-		w.take(StopAsked{})
-		for range 40 {
+		w.take(StopAsked{Hasty: rapid.Bool().Draw(t, "hasty")})
+		if rapid.Bool().Draw(t, "stopped again") {
+			w.take(StopAsked{Hasty: true})
+		}
+		for range 100 {
 			if w.exited {
 				break
 			}
 			w.now = w.now.Add(time.Second)
-			w.take(w.answer())
-			w.take(Tick{})
-			if w.s.Leaving == nil && !w.s.Held {
+			w.take(w.answer(0))
+			if !w.exited {
+				w.take(Tick{})
+			}
+			if w.s.Leaving == nil && !w.s.Held && !w.exited {
 				w.take(LeaseChanged{Term: w.s.Term}) // somebody else leads in the end
 			}
 		}
@@ -175,7 +313,7 @@ func TestWhateverHappensTheOrderIsKept(t *testing.T) {
 			t.Fatalf("does not stop: %+v", w.s)
 		}
 		if len(w.asked) != 0 {
-			t.Fatalf("operators wait for ever: %v", w.asked)
+			t.Fatalf("somebody waits for ever: %v", w.asked)
 		}
 	})
 }

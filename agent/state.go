@@ -12,32 +12,51 @@ type Role string
 // The roles.
 const (
 	Master Role = "MASTER" // holds the addresses
-	Backup Role = "BACKUP" // ready to
+	Backup Role = "BACKUP" // ready to, or not meant to
 	Fault  Role = "FAULT"  // not able or not well enough to
 	Stop   Role = "STOP"   // shutting down
 )
 
-// HoldDown is how long a host that could not bind the addresses or start the
-// service is held back before it may try again.
-const HoldDown = 30 * time.Second
-
 // announceFor is how long the neighbours are told again, once a second.
 const announceFor = 5 * time.Second
+
+// Policy is what the operator has configured of this host's behaviour.
+type Policy struct {
+	Priority      int           // of this host before the weights of its checks, 1 to 254; 0: [election.DefaultPriority]
+	Witness       bool          // never holds
+	Preempt       bool          // takes the lease from a holder of lower priority
+	PreemptDelay  time.Duration // once it should have for so long
+	DrainTime     time.Duration // between the probe's no and the end of the service in a planned move; 0: none
+	Prepare       bool          // hooks.prepare is configured here
+	PrepareLimit  time.Duration // for the prepare hook of a successor; 0: none
+	Release       bool          // without any healthy host none holds; otherwise one does all the same
+	Fence         bool          // hooks.fence is configured
+	FenceProceeds bool          // it may fail; otherwise it is repeated until it succeeds
+	WaitForHook   bool          // the probe says yes only once the MASTER hook has ended well
+}
 
 // State is all that decisions are made from. It is a value: [Step] returns a new
 // one.
 type State struct {
+	Policy Policy
+
 	Leading  bool   // leader of the cluster, which alone can hand over
 	Held     bool   // the lease is held
 	Term     uint64 // of the lease, or of the last one
+	Frozen   bool   // no hand-over is wanted in the whole cluster
 	Known    bool   // every check has judged
 	Healthy  bool
-	Ailment  string // why it is not healthy
-	Armed    bool   // the fence is in force
-	Unarmed  string // why it is not
-	Bound    bool   // an address may be on this host: true until it was seen to be gone
-	AllBound bool   // all of them are, and were put there under a lease
+	Ailment  string           // why it is not healthy
+	Shift    int              // of the priority, by the checks
+	Checks   []election.Check // what they say
+	Paused   bool             // an operator wants it not to hold
+	Armed    bool             // the fence is in force
+	Unarmed  string           // why it is not
+	Bound    bool             // an address may be on this host: true until it was seen to be gone
+	AllBound bool             // all of them are, and were put there under a lease
 	Stopping bool
+	Hasty    bool // stopping without warming up the successor and without drain time
+	Urgent   bool // and without waiting for hooks
 
 	Role       Role      // of the last hook begun; empty before the first
 	RoleTerm   uint64    // the term for which it was begun, for MASTER
@@ -46,160 +65,68 @@ type State struct {
 	Reason     string    // why
 	Wanted     Role      // what the hooks should be told last
 	WantedTerm uint64
+	Again      bool          // the hook of Role is to run once more
 	Running    bool          // the hook of Role runs now
 	HookErr    string        // how the last hook that has ended failed; empty if it did not
 	HookTook   time.Duration // of that hook
 
-	Told          Fitness   // what the election was told last
-	HoldUntil     time.Time // end of the hold-down after Failure
-	Failure       string    // why this host could not hold; empty once the hold-down is over
-	BindErr       string    // why the addresses could not be bound; empty if they could
-	UnbindErr     string    // why they could not be removed; empty if they could
+	Told          election.Standing // what the election was told last
+	HoldUntil     time.Time         // end of the hold-down after Failure
+	Failures      int               // in a row
+	Failure       string            // why this host could not hold; empty once the hold-down is over
+	BindErr       string            // why the addresses could not be bound; empty if they could
+	UnbindErr     string            // why they could not be removed; empty if they could
 	AnnounceUntil time.Time
 
-	Asked   *Request // a hand-over that the operator wants
+	Asked   *Request // a hand-over that somebody wants
 	Asking  bool     // the election is looking for a successor
 	Alone   bool     // it found none
+	Balked  bool     // the one that it found can't take over after all: not to look again before the next tick
 	Leaving *Leaving // a hand-over under way
-	Exited  bool
+	Moves   int      // counts what hand-overs wait for: the answers to earlier ones are void
+
+	Preferred      string    // why this host should hold rather than the one that does; empty if not
+	PreferredSince time.Time // zero while it would not preempt
+	Preempting     bool      // the leader was asked to hand over to this host
+	PreemptAfter   time.Time // not to be asked again before
+
+	Claiming   bool              // the election is asked whom the fence hook has to put out of action
+	ClaimErr   string            // why it could not say
+	Claimed    uint64            // the term for which it has
+	Unfenced   []election.Member // those who are left, in that term
+	Fencing    bool              // the hook runs, for the first of them
+	FenceErr   string            // how it failed last, in this term; empty if it did not
+	FenceAgain time.Time         // when it runs once more
+
+	Preparing     int       // the request for which the prepare hook runs; 0 if none
+	PreparedUntil time.Time // then the service that was warmed up is stopped again; zero if none was
+
+	Exited bool
 }
 
-// Fitness is what this host tells the election about itself.
-type Fitness struct {
-	Degree election.Fitness
-	Reason string
-}
-
-// Request is an operator's wish to move the lease. Target may be empty.
+// Request is somebody's wish to move the lease.
 type Request struct {
-	ID     int
-	Target string
-	Reason string
+	ID int
+	election.Move
 }
 
-// Leaving is a hand-over under way, from the decision until another leads.
-type Leaving struct {
-	To      *election.Member // nil: nobody to hand over to, this host only stops
-	Reason  string
-	Request int  // the operator's request that it answers; 0 if none
-	Role    Role // of the hook that stops the service
-	Stage   Stage
+// Answering reports whether this host serves, as a load balancer's probe should be
+// told. It ceases before anything of the service does.
+func (s State) Answering() bool {
+	wanted := s.Wanted == Master && s.WantedTerm == s.Term && (s.Leaving == nil || s.Leaving.Stage == Preparing)
+	return s.serves() && wanted && (!s.Policy.WaitForHook || s.hasStarted())
 }
 
-// Stage is how far a hand-over has come.
-type Stage int
+// hasStarted reports whether the MASTER hook of this term has ended well.
+func (s State) hasStarted() bool {
+	return s.Role == Master && s.RoleTerm == s.Term && !s.Running && s.HookErr == ""
+}
 
-// The stages of a hand-over, in order.
-const (
-	Hooking   Stage = iota // the hook that stops the service runs
-	Unbinding              // the addresses come off
-	Moving                 // the lease is given up and the successor told
-)
+// mayHold reports whether this host may serve if the lease is its own.
+func (s State) mayHold() bool { return s.Held && s.fitness() != election.Unable }
 
-// Event is something that happened.
-type Event interface{ event() }
+// mayBind reports whether addresses may be on this host.
+func (s State) mayBind() bool { return s.mayHold() && s.cleared() }
 
-// The events.
-type (
-	// LeaseChanged says how the lease stands now.
-	LeaseChanged struct {
-		Held, Leading bool
-		Term          uint64
-	}
-	// HealthChanged carries the verdict of the checks.
-	HealthChanged struct {
-		Healthy bool
-		Reason  string
-	}
-	// FenceChecked says whether the fence is in force; Err is empty if it is.
-	FenceChecked struct{ Err string }
-	// Bound answers [Bind].
-	Bound struct{ Err string }
-	// Unbound answers [Unbind].
-	Unbound struct{ Err string }
-	// HookDone answers [RunHook].
-	HookDone struct {
-		Role Role
-		Err  string
-	}
-	// Found answers [FindSuccessor]; To is nil if there is none.
-	Found struct {
-		Request int
-		To      *election.Member
-		Err     error
-	}
-	// HandedOver answers [HandOver].
-	HandedOver struct{ Err error }
-	// Drifted says that somebody changed links or addresses. Missing says that an
-	// address that was bound is not there.
-	Drifted struct{ Missing bool }
-	// TransferAsked is the operator's wish to move the lease.
-	TransferAsked struct{ Request }
-	// StopAsked is the wish to shut down.
-	StopAsked struct{}
-	// Tick comes once a second.
-	Tick struct{}
-)
-
-func (LeaseChanged) event()  {}
-func (HealthChanged) event() {}
-func (FenceChecked) event()  {}
-func (Bound) event()         {}
-func (Unbound) event()       {}
-func (HookDone) event()      {}
-func (Found) event()         {}
-func (HandedOver) event()    {}
-func (Drifted) event()       {}
-func (TransferAsked) event() {}
-func (StopAsked) event()     {}
-func (Tick) event()          {}
-
-// Action is something to do. Each that can fail is answered by an event.
-type Action interface{ action() }
-
-// The actions.
-type (
-	// Bind puts the addresses on, or renews them; answered by [Bound].
-	Bind struct{}
-	// Unbind takes them off; answered by [Unbound].
-	Unbind struct{}
-	// Announce tells the neighbours, now and for a while.
-	Announce struct{}
-	// Arm puts the fence in force again; answered by [FenceChecked].
-	Arm struct{}
-	// RunHook runs the operator's hook; answered by [HookDone].
-	RunHook struct {
-		Role, Previous Role
-		Term           uint64
-		Reason         string
-	}
-	// SetFitness tells the election how readily this host stands.
-	SetFitness struct{ Fitness }
-	// FindSuccessor looks for a member to hand over to and has the reason recorded;
-	// answered by [Found].
-	FindSuccessor struct {
-		Request        int // the operator's; 0 if it is for this host's own sake
-		Target, Reason string
-	}
-	// HandOver gives up the lease; answered by [HandedOver].
-	HandOver struct{ To election.Member }
-	// Reply answers an operator's request.
-	Reply struct {
-		Request int
-		To      string
-		Err     error
-	}
-	// Exit ends the agent.
-	Exit struct{}
-)
-
-func (Bind) action()          {}
-func (Unbind) action()        {}
-func (Announce) action()      {}
-func (Arm) action()           {}
-func (RunHook) action()       {}
-func (SetFitness) action()    {}
-func (FindSuccessor) action() {}
-func (HandOver) action()      {}
-func (Reply) action()         {}
-func (Exit) action()          {}
+// serves reports whether somebody would notice that this host lets go.
+func (s State) serves() bool { return s.mayBind() && s.AllBound }

@@ -54,7 +54,7 @@ func (a answers) Leave(ctx context.Context) error {
 		return nil
 	}
 	if s.Leading && len(s.Members) > 1 {
-		if _, err := a.agent.Transfer(ctx, "", a.cfg.Node.Name+" leaves the cluster"); err != nil {
+		if _, err := a.agent.Transfer(ctx, election.Move{Reason: a.cfg.Node.Name + " leaves the cluster", Cause: election.ByOperator}); err != nil {
 			return coded(err)
 		}
 	}
@@ -76,7 +76,7 @@ func (a answers) Transfer(ctx context.Context, t control.Transfer) (control.Move
 	if t.Node == from.Name || t.Node == from.ID {
 		return control.Moved{From: from.Name, To: from.Name, Term: a.node.Status().Term}, nil
 	}
-	if err := a.node.Move(ctx, t.Node); err != nil { // nothing drains yet, so each is hasty
+	if err := a.node.Move(ctx, election.Move{Target: t.Node, Reason: "asked for by an operator", Cause: election.ByOperator}); err != nil {
 		return control.Moved{}, coded(err)
 	}
 	for {

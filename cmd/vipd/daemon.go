@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -119,13 +120,15 @@ func (s *server) open(ctx context.Context) error {
 	}
 	s.drift = make(chan struct{}, 1)
 	s.agent = agent.New(agent.Config{
+		Policy: agent.Policy{PrepareLimit: s.cfg.Hooks.Timeout}, Paused: s.node.Paused(),
 		Election: s.node, Kernel: s.kernel, Hooks: hookRunner{hooks.NewRunner(s.cfg.Hooks, s.log), s.node}, Validity: validity(s.cfg.Detect),
 		Lease: s.node.Changed(), Drift: s.drift, Alive: func() { notify(daemon.SdNotifyWatchdog) }, Log: s.log,
 	})
-	s.node.HandleMoves(func(ctx context.Context, target string) error {
-		_, err := s.agent.Transfer(ctx, target, "asked for by an operator")
+	s.node.HandleMoves(func(ctx context.Context, m election.Move) error {
+		_, err := s.agent.Transfer(ctx, m)
 		return err
 	})
+	s.node.HandlePrepare(s.agent.Prepare)
 	return nil
 }
 
@@ -157,7 +160,7 @@ func (s *server) serve(ctx context.Context, socket *control.Socket) error {
 	g.Go(func() error {
 		return s.monitor.Run(running, func(v health.Verdict) {
 			if v.Known {
-				s.agent.Report(agent.HealthChanged{Healthy: v.Healthy, Reason: v.Reason})
+				s.agent.Report(healthChanged(v))
 			}
 		})
 	})
@@ -173,7 +176,16 @@ func (s *server) serve(ctx context.Context, socket *control.Socket) error {
 // notify tells systemd (sd_notify(3)); without systemd it does nothing.
 func notify(state string) { _, _ = daemon.SdNotify(false, state) }
 
-// hookRunner runs the notify script for the agent.
+// healthChanged is a verdict as the agent and the cluster know it.
+func healthChanged(v health.Verdict) agent.HealthChanged {
+	e := agent.HealthChanged{Healthy: v.Healthy, Reason: v.Reason, Shift: v.Shift}
+	for _, c := range v.Checks {
+		e.Checks = append(e.Checks, election.Check{Name: c.Name, Healthy: c.Healthy, Weight: c.Weight, Reason: c.Reason})
+	}
+	return e
+}
+
+// hookRunner runs the operator's scripts for the agent.
 type hookRunner struct {
 	runner *hooks.Runner
 	node   *election.Node
@@ -183,5 +195,22 @@ type hookRunner struct {
 func (h hookRunner) Run(ctx context.Context, role, previous agent.Role, term uint64, reason string) error {
 	return h.runner.Run(ctx, hooks.Event{
 		State: string(role), Previous: string(previous), Term: term, Reason: reason, Leader: h.node.Status().Leader.Name,
+	})
+}
+
+// Prepare has the script warm the service up.
+func (h hookRunner) Prepare(ctx context.Context, reason string) error {
+	s := h.node.Status()
+	return h.runner.Prepare(ctx, hooks.Event{Term: s.Term, Reason: reason, Leader: s.Leader.Name})
+}
+
+// Fence has the script put a holder before out of action.
+func (h hookRunner) Fence(ctx context.Context, previous election.Member, term uint64, reason string) error {
+	address := previous.Address
+	if a, err := netip.ParseAddrPort(address); err == nil {
+		address = a.Addr().String()
+	}
+	return h.runner.Fence(ctx, hooks.Event{
+		Term: term, Reason: reason, Leader: h.node.Status().Leader.Name, OldHolder: previous.Name, OldAddress: address,
 	})
 }

@@ -158,7 +158,7 @@ func (d *daemon) open(kernel calls) error {
 	h, w := d.host, d.host.world
 	listener := w.network.listen(h.address, d.process)
 	node, err := election.Open(election.Config{
-		Name: h.name, Address: netip.MustParseAddrPort(h.address), Version: "simulated", Detect: w.detect, Disk: d.handle,
+		Name: h.name, Address: netip.MustParseAddrPort(h.address), Version: "simulated", Detect: w.detect, Pair: true, Disk: d.handle,
 		Machine: h.name, Listener: listener, Fence: kernel, Now: d.now, Log: h.log,
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			return w.network.dial(ctx, d.process, h.address, address)
@@ -173,13 +173,14 @@ func (d *daemon) open(kernel calls) error {
 	d.hooks = hooks.NewRunner(hooks.Config{Notify: []string{"notify"}, Timeout: hookTimeout}, zap.NewNop())
 	d.hooks.RunInstead(d.notify)
 	d.agent = agent.New(agent.Config{
-		Election: node, Kernel: kernel, Hooks: d, Validity: validity(w.detect),
+		Policy: agent.Policy{PrepareLimit: hookTimeout}, Election: node, Kernel: kernel, Hooks: d, Validity: validity(w.detect),
 		Lease: node.Changed(), Drift: h.kernel.drift, Alive: func() {}, Log: h.log,
 	})
-	node.HandleMoves(func(ctx context.Context, target string) error {
-		_, err := d.agent.Transfer(ctx, target, "asked for by an operator")
+	node.HandleMoves(func(ctx context.Context, m election.Move) error {
+		_, err := d.agent.Transfer(ctx, m)
 		return err
 	})
+	node.HandlePrepare(d.agent.Prepare)
 	return nil
 }
 
@@ -237,6 +238,12 @@ func (d *daemon) Run(ctx context.Context, role, previous agent.Role, term uint64
 		State: string(role), Previous: string(previous), Term: term, Reason: reason, Leader: d.node.Status().Leader.Name,
 	})
 }
+
+// Prepare does nothing: no host has a prepare hook.
+func (d *daemon) Prepare(context.Context, string) error { return nil }
+
+// Fence does nothing: no host has a fence hook.
+func (d *daemon) Fence(context.Context, election.Member, uint64, string) error { return nil }
 
 const hookTimeout = 10 * time.Second
 

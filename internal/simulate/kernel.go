@@ -142,6 +142,11 @@ func (c calls) Bind(validFor time.Duration) error {
 	})
 }
 
+// ResetConnections finds none.
+func (c calls) ResetConnections() (int, error) {
+	return 0, c.do(func(*kernel, election.Instant) error { return nil })
+}
+
 // Release takes the address off.
 func (c calls) Release() error {
 	return c.do(func(k *kernel, _ election.Instant) error {

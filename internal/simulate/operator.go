@@ -66,7 +66,9 @@ func (n *nemesis) transfer() {
 	n.mu.Lock()
 	before := n.totals.Openings
 	n.mu.Unlock()
-	n.command(d, "transfer "+target, func(ctx context.Context) error { return d.node.Move(ctx, target) }, func(err error) {
+	n.command(d, "transfer "+target, func(ctx context.Context) error {
+		return d.node.Move(ctx, election.Move{Target: target, Reason: "asked for by an operator", Cause: election.ByOperator})
+	}, func(err error) {
 		if err != nil {
 			return
 		}
@@ -90,7 +92,7 @@ func (n *nemesis) leave() {
 func (d *daemon) leave(ctx context.Context) error {
 	s := d.node.Status()
 	if s.Leading && len(s.Members) > 1 {
-		if _, err := d.agent.Transfer(ctx, "", "leaves the cluster"); err != nil {
+		if _, err := d.agent.Transfer(ctx, election.Move{Reason: "leaves the cluster", Cause: election.ByOperator}); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,123 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/vipd/vipd/election"
+)
+
+// fencePause lies between two runs of a fence hook that fails.
+const fencePause = 5 * time.Second
+
+func (d *decision) noteBound(e Bound) {
+	d.Bound, d.AllBound, d.BindErr, d.UnbindErr = true, e.Err == "", e.Err, ""
+	if e.Err != "" {
+		d.fail("the addresses can't be bound: " + e.Err)
+	}
+}
+
+func (d *decision) noteDrift(e Drifted) {
+	switch {
+	case !d.mayBind():
+		d.do(Unbind{})
+	case e.Missing && d.AllBound && d.keeps():
+		d.do(Bind{})
+		d.do(Announce{})
+	}
+}
+
+// placed reports whether addresses were put here under a lease; others are what could
+// not be removed.
+func (s State) placed() bool { return s.AllBound || s.BindErr != "" }
+
+// keeps reports whether addresses that are bound shall stay.
+func (s State) keeps() bool { return s.Leaving == nil || s.Leaving.Stage <= Hooking }
+
+// hold binds the addresses and has the service started, or lets go if it may not
+// hold. A host that had better leave binds only when there is nobody else.
+func (d *decision) hold() {
+	switch {
+	case !d.mayHold():
+		d.letGo()
+	case !d.cleared():
+		d.unbind()
+		d.want(d.roleWithoutLease(), 0)
+		d.clear()
+	case d.Stopping:
+		// about to leave: nothing new is begun
+	case d.AllBound:
+		if d.WantedTerm != d.Term {
+			d.AnnounceUntil = d.now.Add(announceFor)
+			d.do(Announce{})
+		}
+		d.want(Master, d.Term)
+	case d.BindErr == "" && d.mayBegin():
+		d.do(Bind{})
+	}
+}
+
+// mayBegin reports whether to bind addresses that are not bound.
+func (d *decision) mayBegin() bool {
+	return d.fitness() == election.Ready || (d.Alone || d.Frozen) && !d.Paused
+}
+
+// letGo takes the addresses off and has the service stopped.
+func (d *decision) letGo() {
+	d.unbind()
+	d.want(d.roleWithoutLease(), 0)
+	if d.Stopping && !d.Leading && !d.Bound && (d.settled() || d.Urgent) {
+		d.exit()
+	}
+}
+
+// unbind takes the addresses off; if that failed, the next tick tries again.
+func (d *decision) unbind() {
+	if d.Bound && d.UnbindErr == "" {
+		d.do(ResetConnections{})
+		d.do(Unbind{})
+	}
+}
+
+// cleared reports whether the holders before have let go for certain, as far as anybody
+// wants to be: the lease itself says so, a fence hook makes sure.
+func (s State) cleared() bool {
+	return !s.Policy.Fence || s.Claimed == s.Term && len(s.Unfenced) == 0
+}
+
+// clear makes sure that the holders before have let go.
+func (d *decision) clear() {
+	switch {
+	case d.Stopping, !d.mayBegin(), d.Claiming, d.Fencing:
+	case d.Claimed != d.Term:
+		if d.ClaimErr == "" || d.retry {
+			d.Claiming = true
+			d.do(Claim{d.Term})
+		}
+	case d.FenceErr == "" || !d.now.Before(d.FenceAgain):
+		d.Fencing = true
+		m := d.Unfenced[0]
+		d.do(RunFence{Previous: m, Term: d.Term, Reason: m.Name + " held before and has not let go in order"})
+	}
+}
+
+func (d *decision) noteClaimed(e Claimed) {
+	d.Claiming, d.ClaimErr = false, e.Err
+	if e.Err == "" && e.Term == d.Term {
+		d.Claimed, d.Unfenced = e.Term, e.Unfenced
+	}
+}
+
+// noteFenced takes in how the fence hook has ended. What it did in an earlier term
+// counts for nothing: whom it was for may have held since.
+func (d *decision) noteFenced(e Fenced) {
+	d.Fencing = false
+	if e.Term != d.Term || len(d.Unfenced) == 0 {
+		return
+	}
+	if d.FenceErr = e.Err; e.Err != "" && !d.Policy.FenceProceeds {
+		d.FenceAgain = d.now.Add(fencePause)
+		return
+	}
+	d.do(RecordFenced{d.Unfenced[0]})
+	d.Unfenced = d.Unfenced[1:]
+}
