@@ -16,6 +16,7 @@ type VipdConfig struct {
 	Detect       time.Duration // 0 leaves it to vipd
 	Interface    string        // for the floating address; "" means eth0
 	Notify       string        // path of the notify script, "" for none
+	Prepare      string        // path of the prepare script, "" for none; needs Notify
 	Check        string        // path of the check script, run each second with fall 2 and rise 2; "" for none
 	RestartDelay time.Duration // 0 means 1 s, as in deploy/vipd.service
 }
@@ -84,7 +85,11 @@ func (h *Host) vipdYAML(cfg VipdConfig) string {
 		line("checks:\n  - name: appsvc\n    script: %s\n    interval: 1s\n    timeout: 1s\n    fall: 2\n    rise: 2", cfg.Check)
 	}
 	if cfg.Notify != "" {
-		line("hooks:\n  notify: %s\n  timeout: 30s", cfg.Notify)
+		line("hooks:\n  notify: %s", cfg.Notify)
+		if cfg.Prepare != "" {
+			line("  prepare: %s", cfg.Prepare)
+		}
+		line("  timeout: 30s")
 	}
 	line("data_dir: %s/vipd\nsocket: %s/vipd.sock", h.Dir, h.Dir)
 	return b.String()
