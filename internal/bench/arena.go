@@ -34,11 +34,11 @@ func newArena(ctx context.Context, c contestant) (*arena, error) {
 
 func (a *arena) open(ctx context.Context) error {
 	for i, h := range a.Hosts {
-		check, err := h.InstallCheck()
+		on, err := a.c.install(h)
 		if err != nil {
 			return err
 		}
-		if a.daemons[h], err = a.c.start(h, i, check); err != nil {
+		if a.daemons[h], err = a.c.start(h, i, on); err != nil {
 			return err
 		}
 	}

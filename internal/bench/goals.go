@@ -50,7 +50,17 @@ func (c column) goals() []goal {
 	quantiles("sigterm", "daemon stopped, ms", outage, time.Millisecond, 30, 60)
 	// The check runs each second, with fall 2.
 	quantiles("check", "failing check, from its first failure, ms", after, time.Millisecond, 2100, 2100)
-	return append(goals, c.otherGoals()...)
+	return append(append(goals, c.webGoals()...), c.otherGoals()...)
+}
+
+// webGoals are those of a planned transfer to a host on which httpd runs already.
+func (c column) webGoals() []goal {
+	trials := c.Web["transfer"]
+	measured, all := c.Prepared && len(trials) > 0, together(trials)
+	return []goal{
+		{"web, planned transfer: requests that failed", float64(all.failed()), 0, measured},
+		{"web, planned transfer: slowest request, ms", ms(all.Slowest), 100, measured},
+	}
 }
 
 func (c column) otherGoals() []goal {

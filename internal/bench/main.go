@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -27,33 +24,35 @@ func main() {
 	os.Exit(code)
 }
 
-const (
-	usualDetect = 500 * time.Millisecond // vipd's default
-	quickDetect = 100 * time.Millisecond
-)
+const usualDetect = 500 * time.Millisecond // vipd's default
 
 // settings are the flags.
 type settings struct {
-	runs, peerRuns, faults, peerFaults int
-	only, systems                      string
-	idle                               time.Duration
-	binary                             string
-	json                               string
-	seed                               uint64
+	runs, seldomRuns, peerRuns int
+	faults, peerFaults         int
+	only, systems              string
+	idle                       time.Duration
+	binary                     string
+	prepare                    bool
+	json, markdown             string
+	seed                       uint64
 }
 
 func parse(args []string, stderr io.Writer) (settings, error) {
 	var s settings
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.IntVar(&s.runs, "runs", 20, "how often vipd meets each fault")
-	f.IntVar(&s.peerRuns, "peer-runs", 5, "how often keepalived meets each fault; its timers hardly vary")
+	f.IntVar(&s.runs, "runs", 30, "how often vipd meets each of crash, transfer, sigterm and check, and moves before the crowd (web)")
+	f.IntVar(&s.seldomRuns, "seldom-runs", 5, "how often vipd meets each of the other faults")
+	f.IntVar(&s.peerRuns, "peer-runs", 4, "how often keepalived meets each fault; its timers hardly vary, so more than a few, such as 30, only take longer")
 	f.IntVar(&s.faults, "faults", 100, "random faults for vipd")
 	f.IntVar(&s.peerFaults, "peer-faults", 40, "random faults for keepalived")
 	f.StringVar(&s.only, "only", "", "measure only these, separated by commas: "+strings.Join(parts(), ", "))
 	f.StringVar(&s.systems, "systems", "", "measure only these columns, separated by commas: "+strings.Join(systems(), ", "))
 	f.DurationVar(&s.idle, "idle", 30*time.Second, "how long to watch an idle holder")
 	f.StringVar(&s.binary, "vipd", "", "the vipd to measure; built from this module if not given")
+	f.BoolVar(&s.prepare, "prepare", false, "for web, httpd is started by hooks.prepare and ended gently; without, a plain notify script does both")
+	f.StringVar(&s.markdown, "markdown", "", "also write the tables to this file, as they stand in README.md")
 	f.StringVar(&s.json, "json", "", "also write each single measurement to this file, as JSON")
 	f.Uint64Var(&s.seed, "seed", 1, "of the random faults")
 	if err := f.Parse(args); err != nil {
@@ -81,10 +80,19 @@ func parts() []string {
 	for _, s := range scenarios() {
 		names = append(names, s.id)
 	}
-	return append(names, "random")
+	return append(names, "random", "web")
 }
 
-func systems() []string { return []string{"vipd", "vipd-100ms", "keepalived", "keepalived-fast"} }
+// otherDetects are those with which vipd meets crashes and transfers alone.
+var otherDetects = []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, time.Second}
+
+func systems() []string {
+	names := []string{"vipd"}
+	for _, detect := range otherDetects {
+		names = append(names, "vipd-"+detect.String())
+	}
+	return append(names, "keepalived", "keepalived-fast")
+}
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	s, err := parse(args, stderr)
@@ -103,7 +111,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer remove()
 	s.binary = binary
 	columns := measureAll(ctx, s, stderr)
-	if err := write(stdout, s, columns); err != nil {
+	if err := report(stdout, s, columns); err != nil {
 		lab.Complain(stderr, "bench", err)
 		return 1
 	}
@@ -118,7 +126,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // measureAll measures vipd alone on the machine, and after it both keepaliveds at the same time: they idle nearly
 // always, and their timers are too slow to be disturbed.
 func measureAll(ctx context.Context, s settings, progress io.Writer) []column {
-	b := &bench{only: list(s.only), idle: s.idle, seed: s.seed, progress: &sharedWriter{w: progress}}
+	b := &bench{only: list(s.only), web: apache, idle: s.idle, seed: s.seed, progress: &sharedWriter{w: progress}}
+	if s.prepare {
+		b.web = gentleApache
+	}
 	var columns []column
 	for _, group := range contestants(s) {
 		measured := make([]column, len(group))
@@ -129,6 +140,9 @@ func measureAll(ctx context.Context, s settings, progress io.Writer) []column {
 		all.Wait()
 		columns = append(columns, measured...)
 	}
+	for i := range columns {
+		columns[i].Prepared = s.prepare && columns[i].Detect > 0
+	}
 	return columns
 }
 
@@ -137,59 +151,23 @@ func contestants(s settings) [][]contestant {
 	wanted := func(name string) bool { return s.systems == "" || slices.Contains(list(s.systems), name) }
 	var groups [][]contestant
 	if wanted("vipd") {
-		groups = append(groups, []contestant{vipd(s.binary, usualDetect, s.runs, s.faults)})
+		groups = append(groups, []contestant{vipd(s, usualDetect)})
 	}
-	if wanted("vipd-100ms") {
-		fast := vipd(s.binary, quickDetect, s.runs, s.faults)
-		fast.only = []string{"crash", "sigterm", "sigstop"}
-		groups = append(groups, []contestant{fast})
+	for _, detect := range otherDetects {
+		if wanted("vipd-" + detect.String()) {
+			other := vipd(s, detect)
+			other.only = []string{"crash", "transfer"}
+			groups = append(groups, []contestant{other})
+		}
 	}
 	var peers []contestant
 	if wanted("keepalived") {
-		peers = append(peers, keepalived("defaults", 0, s.peerRuns, s.peerFaults))
+		peers = append(peers, keepalived(s, "defaults", 0))
 	}
 	if wanted("keepalived-fast") {
-		peers = append(peers, keepalived("advert_int 0.1", 100*time.Millisecond, s.peerRuns, s.peerFaults))
+		peers = append(peers, keepalived(s, "advert_int 0.1", 100*time.Millisecond))
 	}
 	return append(groups, peers)
-}
-
-func write(w io.Writer, s settings, columns []column) error {
-	if s.json != "" {
-		text, err := json.MarshalIndent(columns, "", "  ")
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(s.json, text, 0o644); err != nil {
-			return err
-		}
-	}
-	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease") // an unknown kernel is left out
-	fmt.Fprintf(w, "Three hosts in network namespaces, one floating address, a probe each millisecond straight to each host;\n"+
-		"%[1]s, Linux %[2]s, %[3]d cores; runs: vipd %[5]d, keepalived %[6]d. A fault lasts until another host has answered for %[4]v.\n"+
-		"two: the longest time for which two hosts answered, until all was well again; one of about %[4]v had no other end.\n\n",
-		time.Now().Format(time.DateOnly), bytes.TrimSpace(kernel), runtime.NumCPU(), aftermath, s.runs, s.peerRuns)
-	usual, quick := split(columns)
-	for _, table := range [][]column{usual, quick} {
-		if len(table) > 0 {
-			writeTable(w, table)
-			fmt.Fprintln(w)
-		}
-	}
-	writeGoals(w, columns)
-	return nil
-}
-
-// split puts vipd with a detect of its own choice into a table of its own: it meets only some of the faults.
-func split(columns []column) (usual, quick []column) {
-	for _, c := range columns {
-		if c.Detect > 0 && c.Detect < usualDetect {
-			quick = append(quick, c)
-			continue
-		}
-		usual = append(usual, c)
-	}
-	return usual, quick
 }
 
 // sharedWriter lets several goroutines write whole lines.

@@ -14,8 +14,12 @@ type column struct {
 	Detect time.Duration      `json:"detect_ns"`
 	Trials map[string][]trial `json:"trials"` // by scenario
 	Failed []string           `json:"failed"` // trials that did not come to an end, and why
-	Spree  *spree             `json:"random,omitempty"`
-	Idle   *idleness          `json:"idle,omitempty"`
+
+	Web      map[string][]webTrial `json:"web"`      // by scenario
+	Prepared bool                  `json:"prepared"` // httpd ran on the next holder before the address came
+
+	Spree *spree    `json:"random,omitempty"`
+	Idle  *idleness `json:"idle,omitempty"`
 }
 
 // summary is what the table says of a scenario's trials.

@@ -25,7 +25,7 @@ func TestSummaryKeepsTheWorst(t *testing.T) {
 func columns() []column {
 	return []column{
 		{
-			Name: "vipd", Detail: "detect 500ms", Detect: 500 * time.Millisecond,
+			Name: "vipd", Detail: "detect 500 ms", Detect: 500 * time.Millisecond,
 			Trials: map[string][]trial{
 				"crash":    {{Outage: 520 * time.Millisecond, Moved: true}},
 				"transfer": {{Outage: 31 * time.Millisecond, Moved: true}},
@@ -45,7 +45,7 @@ func TestTableHasAColumnForEach(t *testing.T) {
 	writeTable(&b, columns())
 	want := `
                               | vipd                              | keepalived
-                              | detect 500ms                      | defaults
+                              | detect 500 ms                     | defaults
 -----------------------------------------------------------------------------------------------
 nobody answers, ms            | median    p95    max    two ratio | median    p95    max    two
 -----------------------------------------------------------------------------------------------

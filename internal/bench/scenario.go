@@ -16,6 +16,8 @@ type act func(ctx context.Context, a *arena, holder *lab.Host) error
 type scenario struct {
 	id, title   string
 	fault, mend act
+	seldom      bool          // how often it is tried is a setting of its own
+	web         bool          // a move that was planned: the crowd watches it, too
 	lasts       time.Duration // 0: until another host answers
 	after       func(a *arena, holder *lab.Host, during lab.Timeline) (time.Duration, error)
 }
@@ -24,14 +26,14 @@ type scenario struct {
 func scenarios() []scenario {
 	return []scenario{
 		{id: "crash", title: "host crash", fault: crash, mend: heal},
-		{id: "transfer", title: "planned transfer", fault: transfer, mend: nothing},
-		{id: "sigterm", title: "daemon stopped (SIGTERM)", fault: stop, mend: restart},
-		{id: "sigkill", title: "daemon killed (SIGKILL)", fault: send(unix.SIGKILL), mend: revive},
-		{id: "sigstop", title: "daemon frozen, then thawed", fault: send(unix.SIGSTOP), mend: send(unix.SIGCONT)},
-		{id: "cut", title: "peers cut off", fault: cut(lab.Both), mend: heal},
-		{id: "cut-in", title: "peers cut off, inwards only", fault: cut(lab.In), mend: heal},
-		{id: "cut-out", title: "peers cut off, outwards only", fault: cut(lab.Out), mend: heal},
-		{id: "loss", title: "33 % loss between hosts, 5 s", fault: loss(33), mend: loss(0), lasts: 5 * time.Second},
+		{id: "transfer", title: "planned transfer", fault: transfer, mend: nothing, web: true},
+		{id: "sigterm", title: "daemon stopped (SIGTERM)", fault: stop, mend: restart, web: true},
+		{id: "sigkill", title: "daemon killed (SIGKILL)", fault: send(unix.SIGKILL), mend: revive, seldom: true},
+		{id: "sigstop", title: "daemon frozen, then thawed", fault: send(unix.SIGSTOP), mend: send(unix.SIGCONT), seldom: true},
+		{id: "cut", title: "peers cut off", fault: cut(lab.Both), mend: heal, seldom: true},
+		{id: "cut-in", title: "peers cut off, inwards only", fault: cut(lab.In), mend: heal, seldom: true},
+		{id: "cut-out", title: "peers cut off, outwards only", fault: cut(lab.Out), mend: heal, seldom: true},
+		{id: "loss", title: "33 % loss between hosts, 5 s", fault: loss(33), mend: loss(0), lasts: 5 * time.Second, seldom: true},
 		{id: "check", title: "failing check", fault: sicken, mend: cure, after: sinceFailure},
 	}
 }

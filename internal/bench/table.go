@@ -38,9 +38,13 @@ func writeTable(w io.Writer, columns []column) {
 			row("  from its first failure", func(c column) string { return c.cell(s.id, after) })
 		}
 	}
-	row("random faults in a row", column.spreeCell)
-	rule()
-	row("idle, the holder's daemon", column.idleCell)
+	if slices.ContainsFunc(columns, func(c column) bool { return c.Spree != nil }) {
+		row("random faults in a row", column.spreeCell)
+	}
+	if slices.ContainsFunc(columns, func(c column) bool { return c.Idle != nil }) {
+		rule()
+		row("idle, the holder's daemon", column.idleCell)
+	}
 	for _, c := range columns {
 		c.writeNotes(w)
 	}

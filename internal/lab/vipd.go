@@ -99,13 +99,14 @@ func (h *Host) vipdYAML(cfg VipdConfig) string {
 		line("checks:\n  - name: appsvc\n    script: %s\n    interval: 1s\n    timeout: 1s\n    fall: 2\n    rise: 2", cfg.Check)
 	}
 	if cfg.Notify != "" {
-		line("hooks:\n  notify: %s\n  timeout: 30s", cfg.Notify)
-	}
-	if cfg.Prepare != "" {
-		line("  prepare: %s", cfg.Prepare)
-	}
-	if cfg.Fence != "" {
-		line("  fence: %s", cfg.Fence)
+		line("hooks:\n  notify: %s", cfg.Notify)
+		if cfg.Prepare != "" {
+			line("  prepare: %s", cfg.Prepare)
+		}
+		if cfg.Fence != "" {
+			line("  fence: %s", cfg.Fence)
+		}
+		line("  timeout: 30s")
 	}
 	if cfg.More != "" {
 		line("%s", cfg.More)
