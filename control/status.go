@@ -146,6 +146,7 @@ type Check struct {
 	Failures int       `json:"failures"` // in a row
 	Reason   string    `json:"reason"`   // of the last failure
 	Output   string    `json:"output"`   // of the last run
+	Weight   int       `json:"weight"`   // as in MemberCheck
 }
 
 // Hooks is what this host's notify script is doing.

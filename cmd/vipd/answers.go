@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vipd/vipd/agent"
 	"github.com/vipd/vipd/control"
 	"github.com/vipd/vipd/election"
 )
@@ -43,6 +44,7 @@ func (a answers) Join(ctx context.Context, peer string) (control.Joined, error) 
 	joined := control.Joined{Cluster: s.Cluster, Leader: s.Leader.Name, Already: already}
 	for _, m := range s.Members {
 		joined.Members = append(joined.Members, m.Name)
+		joined.Waiting = joined.Waiting || m.ID == s.ID && !m.Voter
 	}
 	return joined, nil
 }
@@ -76,7 +78,7 @@ func (a answers) Transfer(ctx context.Context, t control.Transfer) (control.Move
 	if t.Node == from.Name || t.Node == from.ID {
 		return control.Moved{From: from.Name, To: from.Name, Term: a.node.Status().Term}, nil
 	}
-	if err := a.node.Move(ctx, election.Move{Target: t.Node, Reason: "asked for by an operator", Cause: election.ByOperator}); err != nil {
+	if err := a.node.Move(ctx, election.Move{Target: t.Node, Reason: "asked for by an operator", Cause: election.ByOperator, Hasty: t.Hasty}); err != nil {
 		return control.Moved{}, coded(err)
 	}
 	for {
@@ -92,21 +94,25 @@ func (a answers) Transfer(ctx context.Context, t control.Transfer) (control.Move
 	}
 }
 
-// Pause is not done yet, and neither are the three below.
-func (answers) Pause(context.Context) error { return notYet("pause a host") }
+// Pause keeps this host from holding.
+func (a answers) Pause(context.Context) error { return a.pause(true) }
 
 // Resume undoes Pause.
-func (answers) Resume(context.Context) error { return notYet("resume a host") }
+func (a answers) Resume(context.Context) error { return a.pause(false) }
 
-// Freeze keeps the addresses from moving by themselves.
-func (answers) Freeze(context.Context) error { return notYet("freeze the cluster") }
+func (a answers) pause(paused bool) error {
+	if err := a.node.SetPaused(paused); err != nil {
+		return coded(err)
+	}
+	a.agent.Report(agent.PauseChanged{Paused: paused})
+	return nil
+}
+
+// Freeze keeps the addresses from moving.
+func (a answers) Freeze(ctx context.Context) error { return coded(a.node.Freeze(ctx)) }
 
 // Thaw undoes Freeze.
-func (answers) Thaw(context.Context) error { return notYet("thaw the cluster") }
-
-func notYet(what string) error {
-	return &control.Error{Message: "this version of vipd can't " + what + " yet", Code: control.CodeFailed}
-}
+func (a answers) Thaw(ctx context.Context) error { return coded(a.node.Thaw(ctx)) }
 
 // coded gives the errors of the election their exit codes.
 func coded(err error) error {
@@ -131,7 +137,7 @@ func (a answers) Status(ctx context.Context) (control.Status, error) {
 	for _, c := range a.monitor.Verdict().Checks {
 		status.Checks = append(status.Checks, control.Check{
 			Name: c.Name, Healthy: c.Healthy, Known: c.Known, Since: c.Since, LastRun: c.Last, Took: control.Millis(c.Took),
-			Failures: c.Failures, Reason: c.Reason, Output: c.Output,
+			Failures: c.Failures, Reason: c.Reason, Output: c.Output, Weight: c.Weight,
 		})
 	}
 	for _, c := range slices.Backward(s.History) {
@@ -156,6 +162,7 @@ func (a answers) nodeStatus(s election.Status) control.Node {
 	n := control.Node{
 		Name: a.cfg.Node.Name, ID: s.ID, Address: a.cfg.Node.Address.String(), Version: version,
 		State: string(state.Role), Reason: cmp.Or(state.Told.Reason, state.Reason), Since: state.Since, Uptime: control.Millis(time.Since(a.started)),
+		Priority: state.Told.Priority, Paused: state.Paused, Witness: a.cfg.Node.Witness,
 	}
 	if n.State == "" {
 		n.State = control.StateFault // nothing is known yet
@@ -168,10 +175,17 @@ func clusterStatus(s election.Status, detect time.Duration) control.Cluster {
 	if s.Reachable >= 0 {
 		c.Quorum.Reachable = &s.Reachable
 	}
+	if s.Frozen != nil {
+		c.Frozen = &control.Frozen{By: s.Frozen.By, Time: s.Frozen.Time}
+	}
 	for _, m := range s.Members {
 		member := control.Member{
 			Name: m.Name, ID: m.ID, Address: m.Address, Voter: m.Voter, Leader: m.ID == s.Leader.ID, Self: m.ID == s.ID,
-			Healthy: m.Healthy, Reason: m.Reason, Version: m.Version,
+			Able: m.Able, Healthy: m.Healthy, Reason: m.Reason, Version: m.Version,
+			Priority: m.EffectivePriority(), Witness: m.Witness, Paused: m.Paused, HoldDown: m.HoldDown, Why: m.Why,
+		}
+		for _, check := range m.Checks {
+			member.Checks = append(member.Checks, control.MemberCheck{Name: check.Name, Healthy: check.Healthy, Weight: check.Weight, Reason: check.Reason})
 		}
 		if m.Contact >= 0 {
 			contact := control.Millis(m.Contact)
@@ -207,7 +221,7 @@ func (a answers) fenceStatus(now election.Instant) control.Fence {
 
 func (a answers) vipStatus() control.VIP {
 	bound, err := a.kernel.Bound()
-	v := control.VIP{Bound: bound && err == nil}
+	v := control.VIP{Bound: bound && err == nil && len(a.cfg.VIP.Addresses) > 0, Answering: a.agent.State().Answering()}
 	for i, address := range a.cfg.VIP.Addresses {
 		if i == 0 {
 			v.Interface = address.Interface
@@ -235,6 +249,9 @@ func (a answers) warnings(s election.Status) []string {
 	w := slices.Clone(s.Trouble)
 	if state.UnbindErr != "" {
 		w = append(w, "the addresses can't be removed from this host (the fence keeps them silent): "+state.UnbindErr)
+	}
+	if state.FenceErr != "" {
+		w = append(w, "a holder before could not be fenced: "+state.FenceErr)
 	}
 	if state.Alone {
 		w = append(w, "this host had better hand over, but no other healthy member is in contact: "+state.Told.Reason)

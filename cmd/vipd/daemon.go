@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -112,6 +114,7 @@ func (s *server) open(ctx context.Context) error {
 	}
 	s.node, err = election.Open(election.Config{
 		Name: s.cfg.Node.Name, Address: s.cfg.Node.Address, Version: version, Detect: s.cfg.Detect,
+		Witness: s.cfg.Node.Witness, Pair: s.cfg.AllowTwoVoters, Fences: len(s.cfg.Hooks.Fence) > 0,
 		Disk: disk, Machine: machine, Listener: listener, Dial: dialFrom(s.cfg),
 		Fence: s.kernel, Now: boottime, Log: s.log,
 	})
@@ -120,7 +123,7 @@ func (s *server) open(ctx context.Context) error {
 	}
 	s.drift = make(chan struct{}, 1)
 	s.agent = agent.New(agent.Config{
-		Policy: agent.Policy{PrepareLimit: s.cfg.Hooks.Timeout}, Paused: s.node.Paused(),
+		Policy: policy(s.cfg), Paused: s.node.Paused(),
 		Election: s.node, Kernel: s.kernel, Hooks: hookRunner{hooks.NewRunner(s.cfg.Hooks, s.log), s.node}, Validity: validity(s.cfg.Detect),
 		Lease: s.node.Changed(), Drift: s.drift, Alive: func() { notify(daemon.SdNotifyWatchdog) }, Log: s.log,
 	})
@@ -130,6 +133,16 @@ func (s *server) open(ctx context.Context) error {
 	})
 	s.node.HandlePrepare(s.agent.Prepare)
 	return nil
+}
+
+// policy is what of the configuration the agent goes by.
+func policy(cfg *config.Config) agent.Policy {
+	return agent.Policy{
+		Priority: cfg.Node.Priority, Witness: cfg.Node.Witness,
+		Preempt: cfg.Preempt, PreemptDelay: cfg.PreemptDelay, DrainTime: cfg.DrainTime, Release: cfg.ReleaseUnwell,
+		Prepare: len(cfg.Hooks.Prepare) > 0, PrepareLimit: cfg.Hooks.Timeout,
+		Fence: len(cfg.Hooks.Fence) > 0, FenceProceeds: cfg.FenceProceeds, WaitForHook: cfg.Probe.WaitForHook,
+	}
 }
 
 // dialFrom returns what connects to the other hosts from node.address.
@@ -146,6 +159,10 @@ func (s *server) serve(ctx context.Context, socket *control.Socket) error {
 	listener, err := socket.Listen()
 	if err != nil {
 		return err
+	}
+	probe, err := s.listenForProbes(ctx)
+	if err != nil {
+		return errors.Join(err, listener.Close())
 	}
 	g, running := errgroup.WithContext(context.WithoutCancel(ctx))
 	running, done := context.WithCancelCause(running)
@@ -164,13 +181,49 @@ func (s *server) serve(ctx context.Context, socket *control.Socket) error {
 			}
 		})
 	})
+	if probe != nil {
+		g.Go(func() error {
+			return control.ServeProbe(running, probe, func() bool { return s.agent.State().Answering() }, s.log)
+		})
+	}
 	stop := context.AfterFunc(ctx, func() {
 		notify(daemon.SdNotifyStopping)
 		s.agent.Report(agent.StopAsked{})
+		s.hurry(running)
 	})
 	defer stop()
 	s.ready()
 	return g.Wait()
+}
+
+// hurry takes each further signal to stop for a wish to be quicker: the first is not to
+// wait for the successor to be prepared or for connections to end, the next not to wait
+// for the hooks.
+func (s *server) hurry(ctx context.Context) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	for {
+		select {
+		case <-signals:
+			s.log.Warn("told to stop once more: in haste")
+			s.agent.Report(agent.StopAsked{Hasty: true})
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// listenForProbes returns where load balancers ask; nil if nowhere.
+func (s *server) listenForProbes(ctx context.Context) (net.Listener, error) {
+	if !s.cfg.Probe.Listen.IsValid() {
+		return nil, nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Probe.Listen.String())
+	if err != nil {
+		return nil, &control.Error{Message: fmt.Sprintf("listen for load balancers on probe.listen: %v", err), Advice: "`ss -ltnp` shows who has the port", Code: control.CodeFailed}
+	}
+	return listener, nil
 }
 
 // notify tells systemd (sd_notify(3)); without systemd it does nothing.

@@ -51,6 +51,10 @@ func (k *kernel) Deadline() election.Instant {
 func (k *kernel) Arm() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if len(k.cfg.Addresses) == 0 { // a witness has nothing to fence
+		k.err = nil
+		return nil
+	}
 	f, err := vip.Arm(k.cfg)
 	if k.err = err; err != nil {
 		return err
@@ -66,8 +70,8 @@ func (k *kernel) Arm() error {
 func (k *kernel) Check() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.err == nil {
-		k.err = k.fence.Load().Check()
+	if f := k.fence.Load(); k.err == nil && f != nil {
+		k.err = f.Check()
 	}
 	return k.err
 }

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -82,7 +83,7 @@ func TestPlannedMoves(t *testing.T) {
 	t.Run("in order", s.movesInOrder)
 	t.Run("pause", s.pauses)
 	t.Run("freeze", s.freezes)
-	t.Run("a second SIGTERM", s.hurries)
+	t.Run("SIGTERM again", s.hurries)
 	t.Run("fence", s.fences)
 	if all := s.prober.Timeline(0); all.Overlap() != 0 {
 		t.Errorf("two hosts answered for %v: %v", all.Overlap(), all.Overlaps())
@@ -117,6 +118,13 @@ func (s *session) movesInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	if _, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: vip\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := conn.Read(make([]byte, 4096)); err != nil {
+		t.Fatal(err)
+	}
 
 	moved := make(chan string, 1)
 	go func() {
@@ -212,7 +220,8 @@ func (s *session) freezes(t *testing.T) {
 	s.types(t, s.whole(t), 0, "thaw")
 }
 
-// The service hangs while it is stopped. A second SIGTERM does not wait for it.
+// The service hangs while it is stopped. The third SIGTERM does not wait for it; the second
+// one has left out what is merely considerate.
 func (s *session) hurries(t *testing.T) {
 	holder := s.whole(t)
 	path, err := holder.WriteFile("hang", "", 0o644)
@@ -226,10 +235,12 @@ func (s *session) hurries(t *testing.T) {
 			return err
 		}
 		return WaitFor(20*time.Second, func() (bool, error) {
-			if !strings.Contains(d.Log(), `"state":"STOP"`) {
+			if !strings.Contains(d.Log(), `{"state": "STOP"`) {
 				return false, nil
 			}
-			return true, d.Signal(unix.SIGTERM)
+			return true, errors.Join(d.Signal(unix.SIGTERM), WaitFor(5*time.Second, func() (bool, error) {
+				return strings.Contains(d.Log(), "told to stop once more"), nil
+			}), d.Signal(unix.SIGTERM))
 		})
 	})
 	if err := unix.Unlink(path); err != nil {
