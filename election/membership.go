@@ -227,6 +227,16 @@ func (n *Node) waiting() []raft.ServerID {
 	return ids
 }
 
+// isPair reports whether two hosts that may both hold have the only votes, as far as this
+// one knows.
+func (n *Node) isPair() bool {
+	voters, st := n.view.voters(), n.machine.get()
+	return len(voters) == 2 && !slices.ContainsFunc(voters, func(id raft.ServerID) bool {
+		m, known := st.member(func(m Member) bool { return m.ID == string(id) })
+		return !known || m.Witness
+	})
+}
+
 func (n *Node) isWitness(id raft.ServerID) bool {
 	_, m, known := n.find(string(id))
 	return known && m.Witness
