@@ -167,6 +167,9 @@ func (h *host) start() {
 		if err := node.Intend("asked", m.Cause); err != nil {
 			return err
 		}
+		if err := node.Release(ctx, node.Lease().Term); err != nil {
+			return err
+		}
 		return node.HandOver(ctx, to)
 	})
 	node.SetStanding(Standing{Fitness: Ready})

@@ -429,14 +429,6 @@ func (r *rules) ledSince() Instant {
 	return r.held.since
 }
 
-// toldToTakeOver returns the highest term whose leader has let go of all it held and
-// told this member to take over; zero if none has.
-func (r *rules) toldToTakeOver() uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.obeyed
-}
-
 // lastAcked returns when the last call left that peer acknowledged in the current
 // term of this leader; zero if none.
 func (r *rules) lastAcked(peer raft.ServerID) Instant {

@@ -189,13 +189,16 @@ func (n *Node) recordHolder(ctx context.Context, term uint64) error {
 		if last.Term >= term {
 			return nil
 		}
-		holder.Abrupt = n.rules.toldToTakeOver() != last.Term
 		holder.Reason = fmt.Sprintf("%s was silent for %s", last.To, n.cfg.Detect)
 		if last.To == n.cfg.Name {
 			holder.Reason = "a majority is in contact again"
 		}
 	}
-	return n.commit(ctx, command{Holder: &holder, Fences: n.cfg.Fences})
+	c := command{Holder: &holder}
+	if n.cfg.Fences {
+		c.By = &party{ID: string(n.rules.self), Name: n.cfg.Name, Address: n.cfg.Address.String()}
+	}
+	return n.commit(ctx, c)
 }
 
 // Claim records this member as the holder of the term of its lease, and says whom it has
@@ -214,21 +217,33 @@ func (n *Node) Claim(ctx context.Context) (Claim, error) {
 		return Claim{}, fmt.Errorf("claim the addresses: %w", ErrNoLeader)
 	}
 	var c Claim
-	for _, name := range st.Unfenced {
-		m, known := st.member(func(m Member) bool { return m.Name == name })
-		if !known {
-			m = Member{ID: name, Name: name} // was removed
-		}
-		c.Unfenced = append(c.Unfenced, m)
+	for _, p := range st.Unfenced {
+		c.Unfenced = append(c.Unfenced, Member{ID: p.ID, Name: p.Name, Address: p.Address})
 	}
 	return c, nil
 }
 
-// Fenced records that a member that a claim named has been fenced, or is to be taken for
-// it. It blocks for one entry of the log.
-func (n *Node) Fenced(ctx context.Context, name string) error {
-	if err := n.commit(ctx, command{Fenced: name}); err != nil {
-		return fmt.Errorf("record that %s is fenced: %w", name, err)
+// Fenced records that a member that the claim of a term named has been fenced, or is to be
+// taken for it. It blocks for one entry of the log.
+func (n *Node) Fenced(ctx context.Context, m Member, term uint64) error {
+	if err := n.commit(ctx, command{Fenced: &party{m.ID, m.Name, m.Address}, Term: term}); err != nil {
+		return fmt.Errorf("record that %s is fenced: %w", m.Name, err)
+	}
+	return nil
+}
+
+// Release records that this holder has let go of all that it held in a term: the service
+// has been stopped, the addresses are off. Where that is not on record the next holder
+// fences it. It blocks for one entry of the log, but for no more than a second; where
+// nobody fences it does nothing.
+func (n *Node) Release(ctx context.Context, term uint64) error {
+	if !n.cfg.Fences {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := n.commit(ctx, command{Released: true, Term: term}); err != nil {
+		return fmt.Errorf("record that the addresses are released: %w", err)
 	}
 	return nil
 }

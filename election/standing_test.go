@@ -293,8 +293,18 @@ func TestAClaimNamesWhoMustBeFenced(t *testing.T) {
 		} else {
 			claims(third, "vm2", second.cfg.Name)
 		}
-		if err := third.node.Fenced(t.Context(), second.cfg.Name); err != nil {
+		c, err := third.node.Claim(t.Context())
+		if err != nil {
 			t.Fatal(err)
+		}
+		last := c.Unfenced[len(c.Unfenced)-1]
+		for _, term := range []uint64{third.node.Lease().Term - 1, third.node.Lease().Term} { // of an earlier one it counts for nothing
+			if c, err := third.node.Claim(t.Context()); err != nil || !slices.ContainsFunc(c.Unfenced, func(m Member) bool { return m.Name == second.cfg.Name }) {
+				t.Errorf("fenced in an earlier term, it counts as fenced: %v, %v", c, err)
+			}
+			if err := third.node.Fenced(t.Context(), last, term); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if third == hosts[1] {
 			claims(third)
@@ -303,6 +313,51 @@ func TestAClaimNamesWhoMustBeFenced(t *testing.T) {
 		}
 		haltAll(t, hosts)
 	})
+}
+
+func TestWhomAHolderHasToFence(t *testing.T) {
+	at := func(name string) *party { return &party{"id-" + name, name, "address-" + name} }
+	holds := func(name string, term uint64, by *party) command {
+		return command{Holder: &Change{To: name, Term: term}, By: by}
+	}
+	released := func(term uint64) command { return command{Released: true, Term: term} }
+	tests := map[string]struct {
+		commands []command
+		want     []string // ids
+	}{
+		"the first holder":               {[]command{holds("a", 1, at("a"))}, nil},
+		"one that was lost":              {[]command{holds("a", 1, at("a")), holds("b", 2, at("b"))}, []string{"id-a"}},
+		"one that let go":                {[]command{holds("a", 1, at("a")), released(1), holds("b", 2, at("b"))}, nil},
+		"and another one led in between": {[]command{holds("a", 1, at("a")), released(1), holds("b", 5, at("b"))}, nil},
+		"itself":                         {[]command{holds("a", 1, at("a")), holds("a", 2, at("a"))}, nil},
+		"two that were lost":             {[]command{holds("a", 1, at("a")), holds("b", 2, at("b")), holds("c", 3, at("c"))}, []string{"id-a", "id-b"}},
+		"one of them holds":              {[]command{holds("a", 1, at("a")), holds("b", 2, at("b")), holds("a", 3, at("a"))}, []string{"id-b"}},
+		"one was fenced":                 {[]command{holds("a", 1, at("a")), holds("b", 2, at("b")), {Fenced: at("a"), Term: 2}, holds("c", 3, at("c"))}, []string{"id-b"}},
+		"too late":                       {[]command{holds("a", 1, at("a")), holds("b", 2, at("b")), holds("c", 3, at("c")), {Fenced: at("a"), Term: 2}}, []string{"id-a", "id-b"}},
+		"what a lost one says":           {[]command{holds("a", 1, at("a")), holds("b", 2, at("b")), released(1), holds("c", 3, at("c"))}, []string{"id-a", "id-b"}},
+		"nobody fenced before": {[]command{
+			{Member: &Member{ID: "id-a", Name: "a", Address: "address-a"}}, holds("a", 1, nil), holds("b", 2, at("b")),
+		}, []string{"id-a"}},
+		"nobody fences any more":       {[]command{holds("a", 1, at("a")), holds("b", 2, at("b")), holds("c", 3, nil)}, nil},
+		"and then somebody does":       {[]command{holds("a", 1, at("a")), holds("b", 2, at("b")), holds("c", 3, nil), holds("d", 4, at("d"))}, []string{"c"}},
+		"itself with a new disk":       {[]command{holds("a", 1, at("a")), holds("a", 2, &party{"new", "a", "address-a"})}, nil},
+		"another one of the same name": {[]command{holds("a", 1, at("a")), holds("a", 2, &party{"new", "a", "elsewhere"})}, []string{"id-a"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			var s state
+			for _, c := range test.commands {
+				s = s.apply(c)
+			}
+			var got []string
+			for _, p := range s.Unfenced {
+				got = append(got, p.ID)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
 }
 
 func TestASuccessorIsPreparedBeforeItTakesOver(t *testing.T) {

@@ -38,8 +38,14 @@ type Change struct {
 	To     string    `json:"to"`
 	Term   uint64    `json:"term"`
 	Reason string    `json:"reason"`
-	Asked  bool      `json:"asked,omitempty"`  // an operator wanted it
-	Abrupt bool      `json:"abrupt,omitempty"` // the one before did not let go in order
+	Asked  bool      `json:"asked,omitempty"` // an operator wanted it
+}
+
+// party is a holder, as it was when it claimed the addresses.
+type party struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Address string `json:"address"`
 }
 
 // intent is a planned hand-over: why the holder of a term is about to let go.
@@ -58,22 +64,28 @@ type state struct {
 	History []Change      `json:"history"`
 	Intents []intent      `json:"intents"` // the last two: the newer may come before the older has led to a change
 	Frozen  *Freeze       `json:"frozen,omitempty"`
-	// Unfenced names those that held, did not let go in order, and are not known to be
-	// fenced, oldest first; empty where nobody fences.
-	Unfenced []string `json:"unfenced,omitempty"`
+
+	// Where holders fence those before them:
+	Holder   *party  `json:"holder,omitempty"`   // of the last term in the history; nil if it does not
+	Released uint64  `json:"released,omitempty"` // the last term whose holder let go of all in order
+	Unfenced []party `json:"unfenced,omitempty"` // held, did not, and are not known to be fenced; oldest first
 }
 
-// command is one entry of the replicated log; exactly one field is set.
+// command is one entry of the replicated log; exactly one of the
+// first is set, up to Released; the others belong to it.
 type command struct {
 	Found  *state  `json:"found,omitempty"`
 	Member *Member `json:"member,omitempty"`
 	Forget string  `json:"forget,omitempty"` // a member's id
 	Intent *intent `json:"intent,omitempty"`
 	Holder *Change `json:"holder,omitempty"`
-	Fences bool    `json:"fences,omitempty"` // with Holder: it fences whoever held before
-	Fenced string  `json:"fenced,omitempty"` // a member's name
 	Freeze *Freeze `json:"freeze,omitempty"`
 	Thaw   bool    `json:"thaw,omitempty"`
+	Fenced *party  `json:"fenced,omitempty"` // in Term
+
+	Released bool   `json:"released,omitempty"` // in Term
+	By       *party `json:"by,omitempty"`       // with Holder: it fences whoever held before
+	Term     uint64 `json:"term,omitempty"`
 }
 
 // apply returns the state after c.
@@ -91,9 +103,11 @@ func (s state) apply(c command) state {
 	case c.Intent != nil:
 		s.Intents = append(slices.Clone(s.Intents[max(0, len(s.Intents)-1):]), *c.Intent)
 	case c.Holder != nil:
-		s = s.record(*c.Holder, c.Fences)
-	case c.Fenced != "":
-		s.Unfenced = slices.DeleteFunc(slices.Clone(s.Unfenced), func(name string) bool { return name == c.Fenced })
+		s = s.record(*c.Holder, c.By)
+	case c.Fenced != nil && s.holds(c.Term):
+		s.Unfenced = slices.DeleteFunc(slices.Clone(s.Unfenced), func(p party) bool { return p == *c.Fenced })
+	case c.Released && s.holds(c.Term):
+		s.Released = c.Term
 	case c.Freeze != nil:
 		s.Frozen = cmp.Or(s.Frozen, c.Freeze)
 	case c.Thaw:
@@ -102,11 +116,19 @@ func (s state) apply(c command) state {
 	return s
 }
 
+// holds reports whether the last holder is that of a term: what a holder says when another
+// has claimed the addresses counts no more.
+func (s state) holds(term uint64) bool {
+	n := len(s.History)
+	return n > 0 && s.History[n-1].Term == term
+}
+
 // record appends a change of holder: from whom, and why if the one before said so. A term
-// has one holder, and what was recorded of it stays.
-func (s state) record(c Change, fences bool) state {
+// has one holder, and what was recorded of it stays. by is that holder, if it fences.
+func (s state) record(c Change, by *party) state {
+	var before uint64
 	if n := len(s.History); n > 0 {
-		if s.History[n-1].Term >= c.Term {
+		if before = s.History[n-1].Term; before >= c.Term {
 			return s
 		}
 		c.From = s.History[n-1].To
@@ -116,22 +138,33 @@ func (s state) record(c Change, fences bool) state {
 			c.Reason, c.Asked = i.Reason, i.Cause == ByOperator
 		}
 	}
+	s.Unfenced = s.owed(c.From, s.Released == before, by)
+	s.Holder = by
 	s.History = append(slices.Clone(s.History), c)
 	s.History = s.History[max(0, len(s.History)-historySize):]
-	if fences {
-		s.Unfenced = s.owed(c)
-	}
 	return s
 }
 
 // owed returns whom a new holder has to fence: those that the ones before it have not, and
-// the last of these, unless it let go in order. The holder itself is not among them.
-func (s state) owed(c Change) []string {
-	owed := slices.Clone(s.Unfenced)
-	if c.Abrupt && c.From != "" && !slices.Contains(owed, c.From) {
-		owed = append(owed, c.From)
+// the last of these, unless it has released the addresses. The holder itself is not among
+// them, nor what lived at its address before.
+func (s state) owed(from string, released bool, by *party) []party {
+	if by == nil {
+		return nil
 	}
-	return slices.DeleteFunc(owed, func(name string) bool { return name == c.To })
+	last := s.Holder
+	if last == nil && from != "" { // it did not fence
+		m, known := s.member(func(m Member) bool { return m.Name == from })
+		if !known {
+			m = Member{ID: from, Name: from} // was removed
+		}
+		last = &party{m.ID, m.Name, m.Address}
+	}
+	owed := slices.Clone(s.Unfenced)
+	if last != nil && !released && !slices.Contains(owed, *last) {
+		owed = append(owed, *last)
+	}
+	return slices.DeleteFunc(owed, func(p party) bool { return p.ID == by.ID || p.Address == by.Address })
 }
 
 func (s state) member(match func(Member) bool) (Member, bool) {
