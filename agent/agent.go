@@ -34,7 +34,7 @@ type Election interface {
 // Kernel is what the agent needs of the kernel. Nothing but Arm may take long.
 type Kernel interface {
 	Bind(validFor time.Duration) error
-	ResetConnections() (int, error) // those to the addresses; says how many there were
+	ResetConnections() error // those to the addresses
 	Release() error
 	Bound() (bool, error)
 	Announce() error
@@ -215,7 +215,7 @@ func (a *Agent) perform(ctx context.Context, action Action) Event {
 		}
 		return Bound{Err: text(k.Bind(a.cfg.Validity))}
 	case ResetConnections:
-		if _, err := k.ResetConnections(); err != nil {
+		if err := k.ResetConnections(); err != nil {
 			a.cfg.Log.Warn("cannot reset the connections to the addresses", zap.Error(err))
 		}
 	case Unbind:

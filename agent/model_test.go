@@ -179,9 +179,9 @@ func (k kernelModel) Release() error {
 	return nil
 }
 
-func (k kernelModel) ResetConnections() (int, error) {
+func (k kernelModel) ResetConnections() error {
 	k.note("reset")
-	return 1, nil
+	return nil
 }
 
 func (k kernelModel) Bound() (bool, error) { return k.isBound(), nil }
