@@ -290,7 +290,7 @@ func (a *Agent) prepare(ctx context.Context, x Prepare) error {
 			return err
 		}
 	}
-	if x.Late {
+	if x.Recheck {
 		if _, err := a.cfg.Election.Successor(ctx, x.To.ID); err != nil {
 			return err
 		}

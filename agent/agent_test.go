@@ -254,7 +254,7 @@ func TestWhoIsReleasedHandsOverOnlyToAHealthyMember(t *testing.T) {
 
 func TestASuccessorIsLookedAtAgainAfterItHasWarmedUp(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		if err := h.agent.prepare(t.Context(), Prepare{Warm: true, Late: true}); err == nil {
+		if err := h.agent.prepare(t.Context(), Prepare{Warm: true, Recheck: true}); err == nil {
 			t.Error("it is lost, and was taken for prepared")
 		}
 		want(t, h.since(), "prepare ")
