@@ -30,6 +30,7 @@ type host struct {
 	bound    bool
 	broken   error // of the fence
 	hookTime time.Duration
+	hookDies time.Duration // so long after it was killed
 	did      []string
 	alive    int
 
@@ -210,12 +211,13 @@ func (h hookModel) Fence(ctx context.Context, previous election.Member, _ uint64
 }
 
 func (h hookModel) run(ctx context.Context, what string) error {
-	var duration time.Duration
-	h.set(func() { duration = h.hookTime })
+	var duration, dies time.Duration
+	h.set(func() { duration, dies = h.hookTime, h.hookDies })
 	h.note("hook " + what)
 	select {
 	case <-time.After(duration):
 	case <-ctx.Done():
+		time.Sleep(dies)
 	}
 	h.note("hook done")
 	return nil
