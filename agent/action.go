@@ -35,16 +35,16 @@ type (
 		Target  string
 		Well    bool // an unhealthy member is none
 	}
-	// Prepare has the successor warm the service up, if Warm; looks, if Late, whether it
-	// can still take over; and has the reason of the hand-over recorded. It is answered
+	// Prepare has the successor warm the service up, if Warm; looks, if Recheck, whether
+	// it can still take over; and has the reason of the hand-over recorded. It is answered
 	// by [Prepared].
 	Prepare struct {
-		ID     int
-		To     election.Member
-		Warm   bool
-		Late   bool
-		Reason string
-		Cause  election.Cause
+		ID      int
+		To      election.Member
+		Warm    bool
+		Recheck bool
+		Reason  string
+		Cause   election.Cause
 	}
 	// Wait lets time pass; answered by [Waited].
 	Wait struct {

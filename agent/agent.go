@@ -2,8 +2,7 @@ package agent
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,7 +33,7 @@ type Election interface {
 // Kernel is what the agent needs of the kernel. Nothing but Arm may take long.
 type Kernel interface {
 	Bind(validFor time.Duration) error
-	ResetConnections() (int, error) // those to the addresses; says how many there were
+	ResetConnections() error // those to the addresses
 	Release() error
 	Bound() (bool, error)
 	Announce() error
@@ -70,6 +69,7 @@ type Agent struct {
 	cfg      Config
 	events   chan Event
 	done     chan struct{}
+	beside   sync.WaitGroup // what runs beside the loop
 	requests atomic.Int64
 	replies  map[int]chan Reply // of the Run goroutine
 	asks     chan ask
@@ -140,9 +140,10 @@ func (a *Agent) ask(ctx context.Context, request int, e Event) Reply {
 // Run works until it has been told [StopAsked] and has let go of everything: the
 // service stopped, the addresses gone, the lease handed over. It removes what an
 // earlier run left before anything else. ctx bounds hooks and hand-overs; ending it
-// is the hasty way out.
+// is the hasty way out. What still runs then is cancelled, and waited for unless it hangs.
 func (a *Agent) Run(ctx context.Context) {
-	defer close(a.done)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer a.conclude(cancel)
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	released := a.perform(ctx, Unbind{})
@@ -167,6 +168,27 @@ func (a *Agent) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// patience is how long what was cancelled may take to end: more than a hook's process that
+// was killed.
+const patience = 2 * time.Second
+
+// conclude ends what runs beside the loop. No hand-over is among it when the agent was
+// told to stop: that ends before.
+func (a *Agent) conclude(cancel context.CancelCauseFunc) {
+	close(a.done) // nobody waits any longer to be heard
+	cancel(errStopping)
+	ended := make(chan struct{})
+	go func() {
+		a.beside.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		a.cfg.Log.Warn("something that was cancelled hangs; it is left behind", zap.Duration("waited", patience))
 	}
 }
 
@@ -202,123 +224,4 @@ func (a *Agent) take(ctx context.Context, e Event) {
 			}
 		}
 	}
-}
-
-// perform carries out one action. What takes long runs beside the loop and answers
-// by an event later.
-func (a *Agent) perform(ctx context.Context, action Action) Event {
-	k := a.cfg.Kernel
-	switch x := action.(type) {
-	case Bind:
-		if l := a.cfg.Election.Lease(); !l.Held || l.Term != a.State().Term {
-			return a.lease()
-		}
-		return Bound{Err: text(k.Bind(a.cfg.Validity))}
-	case ResetConnections:
-		if _, err := k.ResetConnections(); err != nil {
-			a.cfg.Log.Warn("cannot reset the connections to the addresses", zap.Error(err))
-		}
-	case Unbind:
-		return Unbound{Err: text(k.Release())}
-	case Announce:
-		if err := k.Announce(); err != nil {
-			a.cfg.Log.Warn("cannot announce the addresses", zap.Error(err))
-		}
-	case Arm:
-		return FenceChecked{Err: text(k.Arm())}
-	case SetStanding:
-		a.cfg.Election.SetStanding(x.Standing)
-	case Wait:
-		time.AfterFunc(x.For, func() { a.Report(Waited{x.ID}) })
-	case Reply:
-		a.replies[x.Request] <- x
-		delete(a.replies, x.Request)
-	case RecordFenced:
-		go a.recordFenced(ctx, x.Previous)
-	case Exit:
-	default:
-		go func() { a.Report(a.await(ctx, action)) }()
-	}
-	return nil
-}
-
-// await carries out an action that may take long.
-func (a *Agent) await(ctx context.Context, action Action) Event {
-	switch x := action.(type) {
-	case RunHook:
-		return HookDone{Role: x.Role, Err: text(a.cfg.Hooks.Run(ctx, x.Role, x.Previous, x.Term, x.Reason))}
-	case RunPrepare:
-		return PrepareDone{Request: x.Request, Err: a.cfg.Hooks.Prepare(ctx, x.Reason)}
-	case RunFence:
-		return Fenced{Term: x.Term, Err: text(a.cfg.Hooks.Fence(ctx, x.Previous, x.Term, x.Reason))}
-	case FindSuccessor:
-		return a.find(ctx, x)
-	case Prepare:
-		return Prepared{ID: x.ID, Err: a.prepare(ctx, x)}
-	case HandOver:
-		return HandedOver{Err: a.cfg.Election.HandOver(ctx, x.To)}
-	case Preempt:
-		return Preempted{Err: a.cfg.Election.Preempt(ctx, x.Reason)}
-	case Claim:
-		return a.claim(ctx, x)
-	}
-	panic(fmt.Sprintf("nobody carries out %T", action)) // an action was added and this was forgotten
-}
-
-// find looks for a successor.
-func (a *Agent) find(ctx context.Context, x FindSuccessor) Found {
-	to, err := a.cfg.Election.Successor(ctx, x.Target)
-	if err == nil && x.Well && !to.Healthy {
-		err = errors.New(everybodyUnwell)
-	}
-	if err != nil {
-		return Found{Request: x.Request, Err: err}
-	}
-	return Found{Request: x.Request, To: &to}
-}
-
-// prepare readies the successor, as far as that is wanted, and has the reason of the
-// hand-over recorded.
-func (a *Agent) prepare(ctx context.Context, x Prepare) error {
-	if x.Warm {
-		warming, cancel := ctx, context.CancelFunc(func() {})
-		if limit := a.cfg.Policy.PrepareLimit; limit > 0 {
-			warming, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("it has taken longer than %s", limit))
-		}
-		defer cancel()
-		if err := a.cfg.Election.Prepare(warming, x.To); err != nil {
-			return err
-		}
-	}
-	if x.Late {
-		if _, err := a.cfg.Election.Successor(ctx, x.To.ID); err != nil {
-			return err
-		}
-	}
-	return a.cfg.Election.Intend(x.Reason, x.Cause)
-}
-
-// claim asks whom this host has to fence. The terms of leases only grow: if it is the same
-// afterwards, the answer is for it.
-func (a *Agent) claim(ctx context.Context, x Claim) Claimed {
-	c, err := a.cfg.Election.Claim(ctx)
-	if err == nil && a.cfg.Election.Lease().Term != x.Term {
-		err = errors.New("the lease has moved to another term")
-	}
-	return Claimed{Term: x.Term, Claim: c, Err: text(err)}
-}
-
-// recordFenced spares later holders what this one has done. If it fails they do it once
-// more.
-func (a *Agent) recordFenced(ctx context.Context, m election.Member) {
-	if err := a.cfg.Election.Fenced(ctx, m.Name); err != nil {
-		a.cfg.Log.Warn("it is not recorded that a holder before is fenced", zap.String("previous", m.Name), zap.Error(err))
-	}
-}
-
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }

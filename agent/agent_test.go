@@ -105,6 +105,52 @@ func TestAHookThatHangsDoesNotKeepTheAddress(t *testing.T) {
 	})
 }
 
+func TestTheEndWaitsForAHookThatWasKilledUnlessItHangs(t *testing.T) {
+	for _, c := range []struct {
+		dies, took time.Duration
+		did        string
+	}{
+		{0, 0, "hook STOP, hook done"},
+		{time.Second, time.Second, "hook STOP, hook done"},
+		{time.Hour, patience, "hook STOP"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := start(t.Context())
+			h.set(func() { h.hookTime, h.hookDies = time.Hour, c.dies })
+			h.since()
+			h.agent.Report(StopAsked{})
+			h.agent.Report(StopAsked{Hasty: true})
+			synctest.Wait()
+			began := time.Now()
+			h.agent.Report(StopAsked{Hasty: true})
+			<-h.ended
+			took := time.Since(began)
+			h.set(func() { want(t, strings.Join(h.did, ", "), c.did) })
+			if took != c.took {
+				t.Errorf("it ended after %s, want %s", took, c.took)
+			}
+			time.Sleep(c.dies) // the bubble ends when all in it has
+		})
+	}
+}
+
+func TestNobodyWaitsForTheDrainTimeOfAnAgentThatHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		h := startWith(ctx, Policy{DrainTime: time.Hour})
+		h.set(func() { h.other = &election.Member{Name: "vm2"} })
+		h.elect(3, true)
+		h.agent.Report(StopAsked{})
+		h.since()
+		cancel()
+		began := time.Now()
+		<-h.ended
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it ended after %s", took)
+		}
+	})
+}
+
 func TestTheAgentSaysThatItLivesWhileAHookHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -254,7 +300,7 @@ func TestWhoIsReleasedHandsOverOnlyToAHealthyMember(t *testing.T) {
 
 func TestASuccessorIsLookedAtAgainAfterItHasWarmedUp(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		if err := h.agent.prepare(t.Context(), Prepare{Warm: true, Late: true}); err == nil {
+		if err := h.agent.prepare(t.Context(), Prepare{Warm: true, Recheck: true}); err == nil {
 			t.Error("it is lost, and was taken for prepared")
 		}
 		want(t, h.since(), "prepare ")

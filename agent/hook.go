@@ -47,7 +47,7 @@ func (d *decision) startHook() {
 		return
 	}
 	d.Previous, d.Role, d.RoleTerm, d.Since = d.Role, d.Wanted, d.WantedTerm, d.now
-	d.Running, d.Again, d.PreparedUntil = true, false, time.Time{}
+	d.Running, d.Again, d.WarmUntil = true, false, time.Time{}
 	d.Reason = d.reason()
 	d.do(RunHook{Role: d.Role, Previous: d.Previous, Term: d.Term, Reason: d.Reason})
 }

@@ -134,9 +134,9 @@ func (d *decision) isAwaited(id int, stage Stage) bool {
 
 func (d *decision) prepare(warm bool) {
 	l := d.Leaving
-	late := l.Warm || warm
+	recheck := l.Warm || warm
 	l.Warm = warm
-	d.do(Prepare{ID: d.await(), To: *l.To, Warm: warm, Late: late, Reason: l.Reason, Cause: l.Cause})
+	d.do(Prepare{ID: d.await(), To: *l.To, Warm: warm, Recheck: recheck, Reason: l.Reason, Cause: l.Cause})
 }
 
 // notePrepared goes on. A successor that can't warm up is a reason to refuse somebody's
@@ -247,4 +247,22 @@ func (d *decision) noteHandedOver(e HandedOver) {
 	}
 	d.Leaving = nil
 	d.Held, d.Leading = false, false // until the election says otherwise
+}
+
+// exit ends the agent; who waits for an answer gets it.
+func (d *decision) exit() {
+	for _, request := range []int{d.requested(), d.WarmingFor} {
+		if request != 0 {
+			d.do(Reply{Request: request, Err: errStopping})
+		}
+	}
+	d.Asked, d.WarmingFor, d.Exited = nil, 0, true
+	d.do(Exit{})
+}
+
+func (s State) requested() int {
+	if s.Asked == nil {
+		return 0
+	}
+	return s.Asked.ID
 }

@@ -30,6 +30,7 @@ type host struct {
 	bound    bool
 	broken   error // of the fence
 	hookTime time.Duration
+	hookDies time.Duration // so long after it was killed
 	did      []string
 	alive    int
 
@@ -179,9 +180,9 @@ func (k kernelModel) Release() error {
 	return nil
 }
 
-func (k kernelModel) ResetConnections() (int, error) {
+func (k kernelModel) ResetConnections() error {
 	k.note("reset")
-	return 1, nil
+	return nil
 }
 
 func (k kernelModel) Bound() (bool, error) { return k.isBound(), nil }
@@ -210,12 +211,13 @@ func (h hookModel) Fence(ctx context.Context, previous election.Member, _ uint64
 }
 
 func (h hookModel) run(ctx context.Context, what string) error {
-	var duration time.Duration
-	h.set(func() { duration = h.hookTime })
+	var duration, dies time.Duration
+	h.set(func() { duration, dies = h.hookTime, h.hookDies })
 	h.note("hook " + what)
 	select {
 	case <-time.After(duration):
 	case <-ctx.Done():
+		time.Sleep(dies)
 	}
 	h.note("hook done")
 	return nil

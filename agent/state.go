@@ -98,8 +98,8 @@ type State struct {
 	FenceErr   string            // how it failed last, in this term; empty if it did not
 	FenceAgain time.Time         // when it runs once more
 
-	Preparing     int       // the request for which the prepare hook runs; 0 if none
-	PreparedUntil time.Time // then the service that was warmed up is stopped again; zero if none was
+	WarmingFor int       // the request for which the prepare hook runs; 0 if none
+	WarmUntil  time.Time // then the service that was warmed up is stopped again; zero if none was
 
 	Exited bool
 }

@@ -266,7 +266,7 @@ func describe(a Action) string {
 	case FindSuccessor:
 		return strings.TrimSuffix(fmt.Sprintf("find successor %q%s", a.Target, map[bool]string{true: ", well"}[a.Well]), ` ""`)
 	case Prepare:
-		what := map[[2]bool]string{{true, true}: "prepare", {false, true}: "look again", {false, false}: "record"}[[2]bool{a.Warm, a.Late}]
+		what := map[[2]bool]string{{true, true}: "prepare", {false, true}: "look again", {false, false}: "record"}[[2]bool{a.Warm, a.Recheck}]
 		return fmt.Sprintf("%s to hand over to %s: %s", what, a.To.Name, a.Reason) +
 			map[election.Cause]string{election.ByOperator: " (by an operator)"}[a.Cause]
 	case Wait:

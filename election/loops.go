@@ -155,10 +155,10 @@ func (n *Node) tellHolder() {
 func (n *Node) watchMembers(ctx context.Context) {
 	silent, pair := make(map[raft.ServerID]bool), false
 	for pause(ctx, max(n.cfg.Detect, time.Second)) {
-		if was := pair; !was && n.isPair() {
+		was, voters := pair, n.view.voters()
+		if pair = n.knowsAll(voters) && n.isPair(voters); pair && !was {
 			n.log.Warn("two hosts have the only votes: the loss of either stops the service; add a third host, or a witness")
 		}
-		pair = n.isPair()
 		if !n.Leading() {
 			clear(silent)
 			continue

@@ -114,24 +114,25 @@ func (h *host) bound(b *Binder) bool {
 func TestAddressesThatNobodyRenewsExpire(t *testing.T) {
 	a, _ := neighbours(t)
 	b := NewBinder(testConfig(float4, float6))
-	a.in(func() { must(t, b.Bind(time.Second)) })
 	start := time.Now()
+	a.in(func() { must(t, b.Bind(time.Second)) })
 	eventually(t, "the kernel removes the addresses", func() bool { return len(a.shown()) == 0 })
-	if took := time.Since(start); took < 500*time.Millisecond || took > 5*time.Second {
-		t.Errorf("the addresses stayed for %s", took)
+	if took := time.Since(start); took < 500*time.Millisecond {
+		t.Errorf("the addresses stayed for no more than %s", took)
 	}
 }
 
 func TestRenewedAddressesStay(t *testing.T) {
+	const lifetime = 5 * time.Second
 	a, _ := neighbours(t)
 	b := NewBinder(testConfig(float4, float6))
 	start := time.Now()
-	eventually(t, "three lifetimes have passed", func() bool {
-		a.in(func() { must(t, b.Bind(time.Second)) })
+	eventually(t, "more than a lifetime has passed", func() bool {
+		a.in(func() { must(t, b.Bind(lifetime)) })
 		if !a.bound(b) {
 			t.Fatalf("gone after %s", time.Since(start))
 		}
-		return time.Since(start) > 3*time.Second
+		return time.Since(start) > lifetime+2*time.Second
 	})
 }
 

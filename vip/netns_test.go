@@ -210,12 +210,12 @@ func eventually(t *testing.T, what string, happened func() bool) {
 	t.Helper()
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(30 * time.Second)
 	for !happened() {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			t.Fatalf("did not happen within 10 s: %s", what)
+			t.Fatalf("did not happen within 30 s: %s", what)
 		}
 	}
 }

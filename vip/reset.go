@@ -17,15 +17,19 @@ const resetLimit = 200 * time.Millisecond
 // ackLimit is how long the kernel may take to acknowledge one reset. It does so before the request's system call returns.
 const ackLimit = 100 * time.Millisecond
 
-// ResetConnections ends every TCP connection of a floating address and returns how many it ended. The kernel sends a RST to the
-// peer (RFC 9293 §3.10.5), which therefore connects again at once instead of waiting for an answer; the process on this host
-// gets ECONNABORTED. So it is of use only while the address is bound and the fence is open.
+// ResetConnections ends every TCP connection of a floating address. The kernel sends a RST to the peer (RFC 9293 §3.10.5), which
+// therefore connects again at once instead of waiting for an answer; the process on this host gets ECONNABORTED. So it is of use
+// only while the address is bound and the fence is open.
 //
 // Listeners stay, and so do connections that are being opened while it works. It gives up after 200 ms: the error then says how
 // many are left. Without CONFIG_INET_DIAG_DESTROY in the kernel the error has a hint. Kernels of 2024 and before leave a connection
 // alone that its process has closed already, though it is counted.
-func (b *Binder) ResetConnections() (int, error) { return b.resetWithin(resetLimit) }
+func (b *Binder) ResetConnections() error {
+	_, err := b.resetWithin(resetLimit)
+	return err
+}
 
+// resetWithin returns how many connections it ended.
 func (b *Binder) resetWithin(limit time.Duration) (int, error) {
 	d, err := openDiag(time.Now().Add(limit))
 	if err != nil {

@@ -122,7 +122,7 @@ func TestCloseMendsAHangingDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	waits := func() (bool, error) { _, err := os.Stat(filepath.Join(h.Dir, "data", "file")); return err == nil, nil }
-	if err := WaitFor(5*time.Second, waits); err != nil {
+	if err := WaitFor(long, waits); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {

@@ -111,7 +111,7 @@ func (s *session) moves(t *testing.T, happens func(holder *Host) error) *Host {
 	if err := happens(holder); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	heir, err := s.prober.Settled(ctx, 100*time.Millisecond, func(h *Host) bool { return h != holder })
 	if err != nil {
@@ -261,7 +261,7 @@ func (s *session) losesQuorum(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	err := WaitFor(5*time.Second, func() (bool, error) {
+	err := WaitFor(30*time.Second, func() (bool, error) {
 		now := s.prober.Now()
 		return s.prober.Timeline(now-300*time.Millisecond).Longest() > 250*time.Millisecond, nil
 	})
@@ -281,7 +281,7 @@ func (s *session) losesQuorum(t *testing.T) {
 func (s *session) leaves(t *testing.T, h *Host) {
 	t.Helper()
 	s.types(t, h, 0, "leave")
-	err := WaitFor(5*time.Second, func() (bool, error) {
+	err := WaitFor(30*time.Second, func() (bool, error) {
 		asked, err := h.Vipd(t.Context(), "leader")
 		return asked.Code == 3, err
 	})
@@ -310,7 +310,7 @@ func (s *session) shrinks(t *testing.T) {
 	}
 	// The holder itself leaves a cluster of two: the other one goes on alone.
 	s.types(t, leader, 0, "leave")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	if _, err := s.prober.Settled(ctx, 100*time.Millisecond, func(h *Host) bool { return h == others[0] }); err != nil {
 		t.Error(err)

@@ -113,7 +113,7 @@ func TestDeathOfTheProcessLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = cmd.Wait() // says that it was killed
-			err := WaitFor(5*time.Second, func() (bool, error) { return len(traces(prefix)) == 0 && !alive(service), nil })
+			err := WaitFor(long, func() (bool, error) { return len(traces(prefix)) == 0 && !alive(service), nil })
 			if err != nil {
 				t.Errorf("left: %v, service alive: %v", traces(prefix), alive(service))
 			}
@@ -163,12 +163,12 @@ func TestRebootForgetsAllButTheDisk(t *testing.T) {
 	if _, err := os.Stat(file); err != nil {
 		t.Error(err)
 	}
-	if !hears(t, vm1, l.Hosts[1]) {
+	if !hears(t, vm1, l.Hosts[1], long) {
 		t.Error("the host is not back on the network")
 	}
 	var after Timeline
 	probed := func() (bool, error) { after = p.Timeline(rebooted); return len(after.Ticks)-after.Missed() >= 20, nil }
-	if err := WaitFor(time.Second, probed); err != nil || after.First(vm1.Name) >= 0 {
+	if err := WaitFor(long, probed); err != nil || after.First(vm1.Name) >= 0 {
 		t.Errorf("who answers after the reboot: %s, %v; want nobody", after.Summary(), err)
 	}
 }
@@ -186,7 +186,7 @@ func TestServiceIsLookedAfterAsSystemdWould(t *testing.T) {
 	}
 	expect := func(log string) {
 		t.Helper()
-		err := WaitFor(5*time.Second, func() (bool, error) { return strings.Join(strings.Fields(d.Log()), " ") == log, nil })
+		err := WaitFor(long, func() (bool, error) { return strings.Join(strings.Fields(d.Log()), " ") == log, nil })
 		if err != nil {
 			t.Fatalf("log %q, want %q", d.Log(), log)
 		}

@@ -40,7 +40,7 @@ func TestSignalAllReachesEveryProcessOfThatHostOnly(t *testing.T) {
 	expect := func(first, second string) {
 		t.Helper()
 		var got [2]string
-		err := WaitFor(3*time.Second, func() (bool, error) {
+		err := WaitFor(long, func() (bool, error) {
 			got = [2]string{states(t, l.Hosts[0]), states(t, l.Hosts[1])}
 			return got == [2]string{first, second}, nil
 		})
@@ -81,7 +81,7 @@ func TestExhaustedLimitsAreFeltAndMended(t *testing.T) {
 			from := 0
 			says := func(word string) {
 				t.Helper()
-				err := WaitFor(5*time.Second, func() (bool, error) {
+				err := WaitFor(long, func() (bool, error) {
 					log := d.Log()
 					return len(log) > from && strings.Contains(log[from:], word), nil
 				})
@@ -111,7 +111,7 @@ func TestStarvingTakesProcessorsUntilItIsMended(t *testing.T) {
 		t.Fatal(err)
 	}
 	loops := &Host{ns: l.wires.ns}
-	if err := WaitFor(time.Second, func() (bool, error) { return states(t, loops) == "RR", nil }); err != nil {
+	if err := WaitFor(long, func() (bool, error) { return states(t, loops) == "RR", nil }); err != nil {
 		t.Errorf("states of the busy loops: %q, want RR", states(t, loops))
 	}
 	if err := mend(); err != nil || states(t, loops) != "" {
@@ -139,7 +139,7 @@ func TestFiltersAreReplacedAndRemovedByHand(t *testing.T) {
 		silent := func() (bool, error) {
 			return p.Now() > now+100*time.Millisecond && p.Timeline(p.Now()-50*time.Millisecond).First(h.Name) < 0, nil
 		}
-		if err := WaitFor(3*time.Second, silent); err != nil {
+		if err := WaitFor(long, silent); err != nil {
 			t.Fatal("the filter drops nothing")
 		}
 	}
@@ -173,7 +173,7 @@ func TestNonsenseIsTalkedUntilItIsMended(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, n := range []*Nonsense{l.Client.TalkNonsense(h), l.Hosts[1].TalkNonsense(h), h.TalkNonsenseLocally()} {
-		if err := WaitFor(5*time.Second, func() (bool, error) { return n.Calls.Load() > 40, nil }); err != nil {
+		if err := WaitFor(long, func() (bool, error) { return n.Calls.Load() > 40, nil }); err != nil {
 			t.Errorf("%d calls, want more than 40", n.Calls.Load())
 		}
 		if err := n.Mend(); err != nil {
@@ -201,7 +201,7 @@ func TestKnockingLeavesConnectionsHalfOpen(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- knock(ctx, vm2.ns, vm1.Address, 7600) }()
-	err = WaitFor(3*time.Second, func() (bool, error) {
+	err = WaitFor(long, func() (bool, error) {
 		half, err := vm1.Run(t.Context(), "ss", "-Htn", "state", "syn-recv")
 		return strings.Count(half, "\n") > 20, err
 	})

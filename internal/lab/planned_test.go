@@ -93,7 +93,7 @@ func TestPlannedMoves(t *testing.T) {
 // probed is what the probe of vipd on a host says.
 func (s *session) probed(t *testing.T, h *Host) string {
 	t.Helper()
-	says, err := get(t.Context(), s.Balancer.httpClient(2*time.Second, nil), h.Address.String()+":7610")
+	says, err := get(t.Context(), s.Balancer.httpClient(long, nil), h.Address.String()+":7610")
 	if err != nil {
 		return err.Error()
 	}
@@ -111,7 +111,7 @@ func (s *session) movesInOrder(t *testing.T) {
 	}
 	var conn net.Conn
 	err := s.Client.ns.within(func() (err error) {
-		conn, err = net.DialTimeout("tcp", s.Floating.String()+":80", 2*time.Second)
+		conn, err = net.DialTimeout("tcp", s.Floating.String()+":80", long)
 		return err
 	})
 	if err != nil {
@@ -121,7 +121,7 @@ func (s *session) movesInOrder(t *testing.T) {
 	if _, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: vip\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(long))
 	if _, err := conn.Read(make([]byte, 4096)); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func (s *session) movesInOrder(t *testing.T) {
 	if gone := s.prober.Timeline(0).Last(holder.Name); gone < s.prober.At(last.At) {
 		t.Errorf("the address had gone at %v, before the service was told to stop at %v", gone, s.prober.At(last.At))
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(long))
 	if _, err := conn.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
 		t.Errorf("a client that was connected has learnt nothing of the move: %v", err)
 	}
@@ -238,7 +238,7 @@ func (s *session) hurries(t *testing.T) {
 			if !strings.Contains(d.Log(), `{"state": "STOP"`) {
 				return false, nil
 			}
-			return true, errors.Join(d.Signal(unix.SIGTERM), WaitFor(5*time.Second, func() (bool, error) {
+			return true, errors.Join(d.Signal(unix.SIGTERM), WaitFor(30*time.Second, func() (bool, error) {
 				return strings.Contains(d.Log(), "told to stop once more"), nil
 			}), d.Signal(unix.SIGTERM))
 		})
@@ -252,8 +252,7 @@ func (s *session) hurries(t *testing.T) {
 	}
 }
 
-// fences looks at all that has happened: whoever was lost was fenced, whoever was moved
-// from was not.
+// A holder that is lost is fenced by its heir.
 func (s *session) fences(t *testing.T) {
 	var lost *Host
 	heir := s.moves(t, func(holder *Host) error { lost = holder; return holder.Crash() })
@@ -268,17 +267,6 @@ func (s *session) fences(t *testing.T) {
 	want := fmt.Sprintf("FENCE %s %s", lost.Name, lost.Address)
 	if lines := strings.Split(strings.TrimSpace(log), "\n"); lines[len(lines)-1] != want {
 		t.Errorf("fenced %q, want %q", lines, want)
-	}
-	fenced := 0
-	for _, h := range s.Hosts {
-		log, err := h.readFile("fence.log")
-		if err != nil {
-			t.Fatal(err)
-		}
-		fenced += strings.Count(log, "FENCE ")
-	}
-	if fenced > 2 { // two were crashed
-		t.Logf("fenced %d times, and two hosts were crashed: the lease was lost in between", fenced)
 	}
 }
 

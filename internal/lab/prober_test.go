@@ -40,7 +40,7 @@ func startProber(t *testing.T, l *Lab) *Prober {
 // settled waits until the host alone answers.
 func settled(t *testing.T, p *Prober, want *Host) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), long)
 	defer cancel()
 	if _, err := p.Settled(ctx, 50*time.Millisecond, func(h *Host) bool { return h == want }); err != nil {
 		t.Fatalf("%s should hold the address: %v", want, err)
@@ -63,7 +63,7 @@ func TestProberSeesThatTwoHostsHoldTheAddress(t *testing.T) {
 	hold(t, l.Hosts[0], "eth0")
 	settled(t, p, l.Hosts[0])
 	hold(t, l.Hosts[2], "lo")
-	if err := WaitFor(time.Second, func() (bool, error) { return p.Timeline(0).Overlap() > 20*time.Millisecond, nil }); err != nil {
+	if err := WaitFor(long, func() (bool, error) { return p.Timeline(0).Overlap() > 20*time.Millisecond, nil }); err != nil {
 		t.Fatalf("no overlap of vm1 and vm3 seen: %v; %s", err, p.Timeline(0).Summary())
 	}
 	drop(t, l.Hosts[0], "eth0")
@@ -84,7 +84,7 @@ func TestProberMeasuresHowLongNobodyAnswers(t *testing.T) {
 	before := p.Now()
 	drop(t, l.Hosts[0], "eth0")
 	gone := p.Now()
-	if err := WaitFor(time.Second, func() (bool, error) { return p.Now() > gone+100*time.Millisecond, nil }); err != nil {
+	if err := WaitFor(long, func() (bool, error) { return p.Now() > gone+100*time.Millisecond, nil }); err != nil {
 		t.Fatal(err)
 	}
 	back := p.Now()
@@ -105,7 +105,7 @@ func TestWholeAsksAnewWhoHolds(t *testing.T) {
 	if got := p.Answering(); got != l.Hosts[0] {
 		t.Errorf("%v answers, want %v", got, l.Hosts[0])
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), long)
 	defer cancel()
 	asked := 0
 	wrongAtFirst := func(context.Context) (*Host, error) {

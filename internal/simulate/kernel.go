@@ -143,8 +143,8 @@ func (c calls) Bind(validFor time.Duration) error {
 }
 
 // ResetConnections finds none.
-func (c calls) ResetConnections() (int, error) {
-	return 0, c.do(func(*kernel, election.Instant) error { return nil })
+func (c calls) ResetConnections() error {
+	return c.do(func(*kernel, election.Instant) error { return nil })
 }
 
 // Release takes the address off.

@@ -1,0 +1,140 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/vipd/vipd/election"
+)
+
+// perform carries out one action. What takes long runs beside the loop and answers
+// by an event later.
+func (a *Agent) perform(ctx context.Context, action Action) Event {
+	k := a.cfg.Kernel
+	switch x := action.(type) {
+	case Bind:
+		if l := a.cfg.Election.Lease(); !l.Held || l.Term != a.State().Term {
+			return a.lease()
+		}
+		return Bound{Err: text(k.Bind(a.cfg.Validity))}
+	case ResetConnections:
+		if err := k.ResetConnections(); err != nil {
+			a.cfg.Log.Warn("cannot reset the connections to the addresses", zap.Error(err))
+		}
+	case Unbind:
+		return Unbound{Err: text(k.Release())}
+	case Announce:
+		if err := k.Announce(); err != nil {
+			a.cfg.Log.Warn("cannot announce the addresses", zap.Error(err))
+		}
+	case Arm:
+		return FenceChecked{Err: text(k.Arm())}
+	case SetStanding:
+		a.cfg.Election.SetStanding(x.Standing)
+	case Wait:
+		a.beside.Go(func() { a.wait(ctx, x) })
+	case Reply:
+		a.replies[x.Request] <- x
+		delete(a.replies, x.Request)
+	case RecordFenced:
+		a.beside.Go(func() { a.recordFenced(ctx, x.Previous) })
+	case Exit:
+	default:
+		a.beside.Go(func() { a.Report(a.await(ctx, action)) })
+	}
+	return nil
+}
+
+// wait lets time pass; what was cancelled has not waited.
+func (a *Agent) wait(ctx context.Context, x Wait) {
+	select {
+	case <-time.After(x.For):
+		a.Report(Waited{x.ID})
+	case <-ctx.Done():
+	}
+}
+
+// await carries out an action that may take long.
+func (a *Agent) await(ctx context.Context, action Action) Event {
+	switch x := action.(type) {
+	case RunHook:
+		return HookDone{Role: x.Role, Err: text(a.cfg.Hooks.Run(ctx, x.Role, x.Previous, x.Term, x.Reason))}
+	case RunPrepare:
+		return PrepareDone{Request: x.Request, Err: a.cfg.Hooks.Prepare(ctx, x.Reason)}
+	case RunFence:
+		return Fenced{Term: x.Term, Err: text(a.cfg.Hooks.Fence(ctx, x.Previous, x.Term, x.Reason))}
+	case FindSuccessor:
+		return a.find(ctx, x)
+	case Prepare:
+		return Prepared{ID: x.ID, Err: a.prepare(ctx, x)}
+	case HandOver:
+		return HandedOver{Err: a.cfg.Election.HandOver(ctx, x.To)}
+	case Preempt:
+		return Preempted{Err: a.cfg.Election.Preempt(ctx, x.Reason)}
+	case Claim:
+		return a.claim(ctx, x)
+	}
+	panic(fmt.Sprintf("nobody carries out %T", action)) // an action was added and this was forgotten
+}
+
+// find looks for a successor.
+func (a *Agent) find(ctx context.Context, x FindSuccessor) Found {
+	to, err := a.cfg.Election.Successor(ctx, x.Target)
+	if err == nil && x.Well && !to.Healthy {
+		err = errors.New(everybodyUnwell)
+	}
+	if err != nil {
+		return Found{Request: x.Request, Err: err}
+	}
+	return Found{Request: x.Request, To: &to}
+}
+
+// prepare readies the successor, as far as that is wanted, and has the reason of the
+// hand-over recorded.
+func (a *Agent) prepare(ctx context.Context, x Prepare) error {
+	if x.Warm {
+		warming, cancel := ctx, context.CancelFunc(func() {})
+		if limit := a.cfg.Policy.PrepareLimit; limit > 0 {
+			warming, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("it has taken longer than %s", limit))
+		}
+		defer cancel()
+		if err := a.cfg.Election.Prepare(warming, x.To); err != nil {
+			return err
+		}
+	}
+	if x.Recheck {
+		if _, err := a.cfg.Election.Successor(ctx, x.To.ID); err != nil {
+			return err
+		}
+	}
+	return a.cfg.Election.Intend(x.Reason, x.Cause)
+}
+
+// claim asks whom this host has to fence. The terms of leases only grow: if it is the same
+// afterwards, the answer is for it.
+func (a *Agent) claim(ctx context.Context, x Claim) Claimed {
+	c, err := a.cfg.Election.Claim(ctx)
+	if err == nil && a.cfg.Election.Lease().Term != x.Term {
+		err = errors.New("the lease has moved to another term")
+	}
+	return Claimed{Term: x.Term, Claim: c, Err: text(err)}
+}
+
+// recordFenced spares later holders what this one has done. If it fails they do it once
+// more.
+func (a *Agent) recordFenced(ctx context.Context, m election.Member) {
+	if err := a.cfg.Election.Fenced(ctx, m.Name); err != nil {
+		a.cfg.Log.Warn("it is not recorded that a holder before is fenced", zap.String("previous", m.Name), zap.Error(err))
+	}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
