@@ -51,8 +51,13 @@ type (
 		ID  int
 		For time.Duration
 	}
-	// HandOver gives up the lease; answered by [HandedOver].
-	HandOver struct{ To election.Member }
+	// HandOver gives up the lease of Term, and before that, if Clean, has it recorded
+	// that all is let go of; answered by [HandedOver].
+	HandOver struct {
+		To    election.Member
+		Term  uint64
+		Clean bool
+	}
 	// Preempt asks the leader to hand over to this host; answered by [Preempted].
 	Preempt struct{ Reason string }
 	// Claim records this host as the holder and asks the election whom it has to fence;
@@ -66,7 +71,10 @@ type (
 	}
 	// RecordFenced has it recorded that a holder before is out of action, or is to be
 	// taken for it.
-	RecordFenced struct{ Previous election.Member }
+	RecordFenced struct {
+		Previous election.Member
+		Term     uint64
+	}
 	// RunPrepare runs the hook that warms the service up; answered by [PrepareDone].
 	RunPrepare struct {
 		Request int

@@ -25,8 +25,9 @@ type Election interface {
 	Prepare(ctx context.Context, to election.Member) error // has it warm the service up
 	Intend(reason string, cause election.Cause) error
 	HandOver(ctx context.Context, to election.Member) error
-	Claim(ctx context.Context) (election.Claim, error) // whom this host has to fence
-	Fenced(ctx context.Context, name string) error     // records that it has been, or is to be taken for it
+	Release(ctx context.Context, term uint64) error
+	Claim(ctx context.Context) (election.Claim, error)                // whom this host has to fence
+	Fenced(ctx context.Context, m election.Member, term uint64) error // has it recorded
 	Preempt(ctx context.Context, reason string) error
 }
 
@@ -74,6 +75,10 @@ type Agent struct {
 	replies  map[int]chan Reply // of the Run goroutine
 	asks     chan ask
 	state    atomic.Pointer[State]
+
+	// of the Run goroutine
+	fencing   context.CancelCauseFunc // ends the fence hook; nil if none was begun
+	fencingIn uint64                  // for the lease of that term
 }
 
 // ask is an event whose author waits for the reply to a request.
@@ -217,6 +222,7 @@ func (a *Agent) take(ctx context.Context, e Event) {
 		before := a.State()
 		after, actions := Step(before, queue[0], time.Now())
 		a.state.Store(&after)
+		a.stopFencing(after)
 		a.tell(before, after, queue[0])
 		for _, action := range actions {
 			if answer := a.perform(ctx, action); answer != nil {

@@ -241,6 +241,22 @@ func TestAFenceHookRunsBeforeTheAddressIsBound(t *testing.T) {
 	})
 }
 
+// Whom it is for may hold by then.
+func TestAFenceHookEndsWithTheLease(t *testing.T) {
+	inBubbleWith(t, Policy{Fence: true}, func(t *testing.T, h *host) {
+		h.set(func() { h.claim.Unfenced, h.hookTime = []election.Member{{ID: "1", Name: "vm1"}}, time.Hour })
+		h.elect(3, true)
+		want(t, h.since(), "hook fence vm1")
+		h.elect(3, false)
+		want(t, h.since(), "hook done")
+		h.set(func() {
+			if h.hookTime = 0; len(h.fenced) != 0 {
+				t.Errorf("%v count as fenced", h.fenced)
+			}
+		})
+	})
+}
+
 func TestAHostThatIsPreferredPreempts(t *testing.T) {
 	inBubbleWith(t, Policy{Preempt: true, PreemptDelay: 3 * time.Second}, func(t *testing.T, h *host) {
 		h.set(func() { h.prefers, h.refusal = "priority", errors.New("frozen") })

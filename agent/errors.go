@@ -14,6 +14,7 @@ var (
 	errHandingOver = errors.New("a hand-over is under way already")
 	errStopping    = errors.New("vipd is stopping")
 	errLost        = errors.New("the lease was lost before the hand-over was done")
+	errLeaseOver   = errors.New("the lease is over")
 	errLeads       = errors.New("this host leads already")
 	errPreparing   = errors.New("the prepare hook runs already")
 	errFrozen      = &hintedError{"hand-overs are frozen in this cluster", "run `vipd thaw` first"}

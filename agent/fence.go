@@ -14,13 +14,13 @@ func (s State) cleared() bool {
 // clear makes sure that the holders before have let go.
 func (d *decision) clear() {
 	switch {
-	case d.Stopping, !d.mayBegin(), d.Claiming, d.Fencing:
+	case d.Stopping, !d.mayBegin(), d.Claiming:
 	case d.Claimed != d.Term:
 		if d.ClaimErr == "" || d.retry {
 			d.Claiming = true
 			d.do(Claim{d.Term})
 		}
-	case d.FenceErr == "" || !d.now.Before(d.FenceAgain):
+	case !d.scripting() && (d.FenceErr == "" || !d.now.Before(d.FenceAgain)):
 		d.Fencing = true
 		m := d.Unfenced[0]
 		d.do(RunFence{Previous: m, Term: d.Term, Reason: m.Name + " held before and has not let go in order"})
@@ -38,13 +38,13 @@ func (d *decision) noteClaimed(e Claimed) {
 // counts for nothing: whom it was for may have held since.
 func (d *decision) noteFenced(e Fenced) {
 	d.Fencing = false
-	if e.Term != d.Term || len(d.Unfenced) == 0 {
+	if !d.Held || e.Term != d.Term || len(d.Unfenced) == 0 {
 		return
 	}
 	if d.FenceErr = e.Err; e.Err != "" && !d.Policy.FenceProceeds {
 		d.FenceAgain = d.now.Add(fencePause)
 		return
 	}
-	d.do(RecordFenced{d.Unfenced[0]})
+	d.do(RecordFenced{d.Unfenced[0], d.Term})
 	d.Unfenced = d.Unfenced[1:]
 }

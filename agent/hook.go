@@ -40,10 +40,14 @@ func (d *decision) settled() bool {
 	return !d.Running && !d.Again && d.Wanted == d.Role && (d.Wanted != Master || d.WantedTerm == d.RoleTerm)
 }
 
+// scripting reports whether a script of the operator's runs now: they run one at a time,
+// and each is decided on when it begins.
+func (s State) scripting() bool { return s.Running || s.Warming || s.Fencing }
+
 // startHook runs the wanted hook when the one before is done. Whatever it is, what was
 // warmed up is its business now.
 func (d *decision) startHook() {
-	if d.Running || d.Wanted == "" || d.settled() || d.Exited {
+	if d.scripting() || d.Wanted == "" || d.settled() || d.Exited {
 		return
 	}
 	d.Previous, d.Role, d.RoleTerm, d.Since = d.Role, d.Wanted, d.WantedTerm, d.now

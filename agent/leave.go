@@ -12,6 +12,7 @@ type Leaving struct {
 	Term    uint64 // of the lease under which addresses are here; 0 if none are
 	Warm    bool   // the successor warms the service up
 	Hasty   bool
+	Clean   bool // the service was stopped in order
 	Role    Role // of the hook that stops the service, from Hooking on
 	Stage   Stage
 }
@@ -134,7 +135,7 @@ func (d *decision) isAwaited(id int, stage Stage) bool {
 
 func (d *decision) prepare(warm bool) {
 	l := d.Leaving
-	recheck := l.Warm || warm
+	recheck := l.Warm || warm || l.Stage == Draining
 	l.Warm = warm
 	d.do(Prepare{ID: d.await(), To: *l.To, Warm: warm, Recheck: recheck, Reason: l.Reason, Cause: l.Cause})
 }
@@ -144,7 +145,7 @@ func (d *decision) prepare(warm bool) {
 // more is a reason to look for another.
 func (d *decision) notePrepared(e Prepared) {
 	switch {
-	case !d.isAwaited(e.ID, Preparing):
+	case !d.isAwaited(e.ID, Preparing) && !d.isAwaited(e.ID, Draining):
 	case e.Err != nil && d.Leaving.Request != 0:
 		d.do(Reply{Request: d.Leaving.Request, Err: e.Err})
 		d.Leaving = nil
@@ -152,14 +153,17 @@ func (d *decision) notePrepared(e Prepared) {
 		d.prepare(false)
 	case e.Err != nil:
 		d.Leaving, d.Balked = nil, true
+	case d.Leaving.Stage == Draining:
+		d.stopService()
 	default:
 		d.drain()
 	}
 }
 
-// drain lets what is under way come to its end.
+// drain lets what is under way come to its end, unless there is no well service any more
+// to do that. After it the successor is looked at once more: it may have been lost.
 func (d *decision) drain() {
-	if d.hurries() || d.Policy.DrainTime == 0 {
+	if d.hurries() || d.Policy.DrainTime == 0 || !d.Healthy || d.Failure != "" {
 		d.stopService()
 		return
 	}
@@ -168,8 +172,12 @@ func (d *decision) drain() {
 }
 
 func (d *decision) noteWaited(e Waited) {
-	if d.isAwaited(e.ID, Draining) {
+	switch {
+	case !d.isAwaited(e.ID, Draining):
+	case d.Leaving.To == nil:
 		d.stopService()
+	default:
+		d.prepare(false)
 	}
 }
 
@@ -197,7 +205,7 @@ func (d *decision) proceed() {
 		if !d.settled() && !d.Urgent {
 			return
 		}
-		l.Stage = Unbinding
+		l.Stage, l.Clean = Unbinding, d.settled() && d.HookErr == ""
 		if d.mayBind() {
 			d.unbind()
 		}
@@ -207,7 +215,7 @@ func (d *decision) proceed() {
 		if l.To == nil {
 			d.exit()
 		} else {
-			d.do(HandOver{To: *l.To})
+			d.do(HandOver{To: *l.To, Term: d.Term, Clean: l.Clean})
 		}
 	}
 }

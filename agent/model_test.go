@@ -24,6 +24,7 @@ type host struct {
 	other    *election.Member
 	claim    election.Claim
 	fenced   []string
+	released uint64
 	prefers  string // why this host should hold
 	refusal  error  // of the leader or of a successor
 	frozen   *election.Freeze
@@ -118,8 +119,13 @@ func (h *host) Prepare(_ context.Context, to election.Member) (err error) {
 	return err
 }
 
-func (h *host) Fenced(_ context.Context, name string) error {
-	h.set(func() { h.fenced = append(h.fenced, name) })
+func (h *host) Fenced(_ context.Context, m election.Member, _ uint64) error {
+	h.set(func() { h.fenced = append(h.fenced, m.Name) })
+	return nil
+}
+
+func (h *host) Release(_ context.Context, term uint64) error {
+	h.set(func() { h.released = term })
 	return nil
 }
 

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/vipd/vipd/election"
 )
 
 // perform carries out one action. What takes long runs beside the loop and answers
@@ -41,7 +39,14 @@ func (a *Agent) perform(ctx context.Context, action Action) Event {
 		a.replies[x.Request] <- x
 		delete(a.replies, x.Request)
 	case RecordFenced:
-		a.beside.Go(func() { a.recordFenced(ctx, x.Previous) })
+		a.beside.Go(func() { a.recordFenced(ctx, x) })
+	case RunFence:
+		fencing, cancel := context.WithCancelCause(ctx)
+		a.fencing, a.fencingIn = cancel, x.Term
+		a.beside.Go(func() {
+			defer cancel(nil)
+			a.Report(Fenced{Term: x.Term, Err: text(a.cfg.Hooks.Fence(fencing, x.Previous, x.Term, x.Reason))})
+		})
 	case Exit:
 	default:
 		a.beside.Go(func() { a.Report(a.await(ctx, action)) })
@@ -65,14 +70,12 @@ func (a *Agent) await(ctx context.Context, action Action) Event {
 		return HookDone{Role: x.Role, Err: text(a.cfg.Hooks.Run(ctx, x.Role, x.Previous, x.Term, x.Reason))}
 	case RunPrepare:
 		return PrepareDone{Request: x.Request, Err: a.cfg.Hooks.Prepare(ctx, x.Reason)}
-	case RunFence:
-		return Fenced{Term: x.Term, Err: text(a.cfg.Hooks.Fence(ctx, x.Previous, x.Term, x.Reason))}
 	case FindSuccessor:
 		return a.find(ctx, x)
 	case Prepare:
 		return Prepared{ID: x.ID, Err: a.prepare(ctx, x)}
 	case HandOver:
-		return HandedOver{Err: a.cfg.Election.HandOver(ctx, x.To)}
+		return HandedOver{Err: a.handOver(ctx, x)}
 	case Preempt:
 		return Preempted{Err: a.cfg.Election.Preempt(ctx, x.Reason)}
 	case Claim:
@@ -126,9 +129,27 @@ func (a *Agent) claim(ctx context.Context, x Claim) Claimed {
 
 // recordFenced spares later holders what this one has done. If it fails they do it once
 // more.
-func (a *Agent) recordFenced(ctx context.Context, m election.Member) {
-	if err := a.cfg.Election.Fenced(ctx, m.Name); err != nil {
-		a.cfg.Log.Warn("it is not recorded that a holder before is fenced", zap.String("previous", m.Name), zap.Error(err))
+func (a *Agent) recordFenced(ctx context.Context, x RecordFenced) {
+	if err := a.cfg.Election.Fenced(ctx, x.Previous, x.Term); err != nil {
+		a.cfg.Log.Warn("it is not recorded that a holder before is fenced", zap.String("previous", x.Previous.Name), zap.Error(err))
+	}
+}
+
+// handOver gives up the lease. A holder that leaves without a word is fenced by the next.
+func (a *Agent) handOver(ctx context.Context, x HandOver) error {
+	if x.Clean {
+		if err := a.cfg.Election.Release(ctx, x.Term); err != nil {
+			a.cfg.Log.Warn("it is not recorded that this host has let go", zap.Error(err))
+		}
+	}
+	return a.cfg.Election.HandOver(ctx, x.To)
+}
+
+// stopFencing ends a fence hook whose lease is over: whom it is for may hold now.
+func (a *Agent) stopFencing(s State) {
+	if a.fencing != nil && (!s.Held || s.Term != a.fencingIn) {
+		a.fencing(errLeaseOver)
+		a.fencing = nil
 	}
 }
 

@@ -107,10 +107,21 @@ func (w *world) unbind() Event {
 	return Unbound{}
 }
 
+// alone checks that no script of another kind runs.
+func (w *world) alone(a Action) {
+	for _, other := range w.pending {
+		switch other.(type) {
+		case RunHook, RunPrepare, RunFence:
+			w.t.Fatalf("%T runs into %T", a, other)
+		}
+	}
+}
+
 // begin notes what runs beside the agent, and checks that it may.
 func (w *world) begin(a Action) {
 	switch a := a.(type) {
 	case RunHook:
+		w.alone(a)
 		if w.running != "" {
 			w.t.Fatalf("hook %s runs into hook %s", a.Role, w.running)
 		}
@@ -133,7 +144,10 @@ func (w *world) begin(a Action) {
 		if !w.s.Policy.Preempt || w.s.Leading || w.s.Paused || w.s.Stopping || w.s.Frozen {
 			w.t.Fatal("preempts although it should not")
 		}
+	case RunPrepare:
+		w.alone(a)
 	case RunFence:
+		w.alone(a)
 		if !w.s.Held || len(w.unfenced) == 0 || a.Previous.Name != w.unfenced[0] {
 			w.t.Fatalf("the fence hook runs against %q, to be fenced are %q", a.Previous.Name, w.unfenced)
 		}

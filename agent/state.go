@@ -99,6 +99,7 @@ type State struct {
 	FenceAgain time.Time         // when it runs once more
 
 	WarmingFor int       // the request for which the prepare hook runs; 0 if none
+	Warming    bool      // it runs
 	WarmUntil  time.Time // then the service that was warmed up is stopped again; zero if none was
 
 	Exited bool

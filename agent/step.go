@@ -127,6 +127,10 @@ func (d *decision) noteTick() {
 func (d *decision) reconcile() {
 	d.tellStanding()
 	d.abandon()
+	if d.Asked != nil && !d.Leading && !d.Asking {
+		d.do(Reply{Request: d.Asked.ID, Err: errLost})
+		d.Asked = nil
+	}
 	switch {
 	case d.Exited:
 		return
@@ -140,6 +144,7 @@ func (d *decision) reconcile() {
 	}
 	d.preempt()
 	d.startHook()
+	d.warmUp()
 }
 
 // mustLeave reports whether this host leads and should not, or not any longer.

@@ -272,7 +272,7 @@ func describe(a Action) string {
 	case Wait:
 		return "wait " + a.For.String()
 	case HandOver:
-		return "hand over to " + a.To.Name
+		return "hand over to " + a.To.Name + map[bool]string{false: ", to be fenced by it"}[a.Clean]
 	case Preempt:
 		return "preempt: " + a.Reason
 	case RunFence:
@@ -312,5 +312,34 @@ func TestTheStateSaysHowTheLastHookWent(t *testing.T) {
 		if got, _ := Step(s, c.e, began.Add(c.took)); got.HookErr != c.e.Err || got.HookTook != c.took {
 			t.Errorf("after %+v: %q, took %s", c.e, got.HookErr, got.HookTook)
 		}
+	}
+}
+
+// Somebody asks for a transfer while this host looks for a successor for its own sake, and
+// the lead is lost before one is found. The request must not wait for the next lead.
+func TestATransferThatTheLossOfTheLeadHasOvertakenIsAnswered(t *testing.T) {
+	now := time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)
+	s := State{}
+	var replies []Reply
+	for _, e := range []Event{
+		FenceChecked{},
+		HealthChanged{Healthy: true},
+		LeaseChanged{Held: true, Leading: true, Term: 3},
+		Bound{},
+		HealthChanged{Reason: "sick"},
+		TransferAsked{Request{ID: 7, Move: election.Move{Target: "vm3"}}},
+		LeaseChanged{Term: 3},
+		Found{Err: errors.New("led no longer")},
+	} {
+		var actions []Action
+		s, actions = Step(s, e, now)
+		for _, a := range actions {
+			if r, ok := a.(Reply); ok {
+				replies = append(replies, r)
+			}
+		}
+	}
+	if len(replies) != 1 || replies[0].Request != 7 || replies[0].Err == nil || s.Asked != nil {
+		t.Errorf("replies %+v, still asked %+v", replies, s.Asked)
 	}
 }

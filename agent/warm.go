@@ -17,8 +17,16 @@ func (d *decision) notePrepareAsked(e PrepareAsked) {
 		d.do(Reply{Request: e.Request, Err: err})
 		return
 	}
-	d.WarmingFor, d.WarmUntil = e.Request, d.now.Add(d.Policy.DrainTime+keepWarm)
-	d.do(RunPrepare{Request: e.Request, Reason: "the holder is about to hand over to this host"})
+	d.WarmingFor = e.Request
+}
+
+// warmUp runs the prepare hook that somebody waits for, once nothing else runs.
+func (d *decision) warmUp() {
+	if d.WarmingFor == 0 || d.scripting() || d.Exited {
+		return
+	}
+	d.Warming, d.WarmUntil = true, d.now.Add(d.Policy.DrainTime+keepWarm)
+	d.do(RunPrepare{Request: d.WarmingFor, Reason: "the holder is about to hand over to this host"})
 }
 
 // refusal says why nobody can hand over to this host; nil if somebody can.
@@ -37,7 +45,7 @@ func (d *decision) refusal() error {
 }
 
 func (d *decision) notePrepareDone(e PrepareDone) {
-	d.WarmingFor = 0
+	d.WarmingFor, d.Warming = 0, false
 	d.do(Reply{Request: e.Request, Err: e.Err})
 	if !d.WarmUntil.IsZero() { // no hook has begun meanwhile
 		d.WarmUntil = d.now.Add(d.Policy.DrainTime + keepWarm)

@@ -74,11 +74,19 @@ func (n *Node) settled(ctx context.Context) error {
 // member: by then no lease rests on the configuration before it, whose majorities
 // need not overlap with those of the next. (Of another leader no lease is left.)
 func (n *Node) step(ctx context.Context, f func() raft.IndexFuture) error {
-	if wait := n.lastChange.Add(n.cfg.Detect).Sub(n.cfg.Now()); wait > 0 && !pause(ctx, wait) {
-		return context.Cause(ctx)
+	if err := n.rest(ctx); err != nil {
+		return err
 	}
 	defer func() { n.lastChange = n.cfg.Now() }()
 	return n.confirmed(ctx, f())
+}
+
+// rest waits until T after the last change of this member.
+func (n *Node) rest(ctx context.Context) error {
+	if wait := n.lastChange.Add(n.cfg.Detect).Sub(n.cfg.Now()); wait > 0 && !pause(ctx, wait) {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // await waits, for some seconds at most, until a condition holds on the leader.
@@ -129,9 +137,10 @@ func (n *Node) find(who string) (raft.Server, Member, bool) {
 	return raft.Server{}, Member{}, false
 }
 
-// keepReported tells the cluster this host's name, address, version and health
-// whenever what the cluster knows differs.
+// keepReported tells the cluster what it should know of this host whenever what it knows
+// differs, and whenever members come or change their version.
 func (n *Node) keepReported(ctx context.Context) {
+	versions := ""
 	for {
 		select {
 		case <-n.reporting:
@@ -140,12 +149,15 @@ func (n *Node) keepReported(ctx context.Context) {
 			return
 		}
 		me := n.reported()
-		known, _ := n.machine.get().member(func(m Member) bool { return m.ID == me.ID })
-		if reflect.DeepEqual(known, me) || !n.isMember() {
+		st := n.machine.get()
+		known, _ := st.member(func(m Member) bool { return m.ID == me.ID })
+		if now := st.versions(); reflect.DeepEqual(known, me) && now == versions || !n.isMember() {
 			continue
 		}
 		if err := n.callLeader(ctx, "", pathReport, me, nil); err != nil {
 			n.log.Debug("the cluster does not know this host's state yet", zap.Error(err))
+			continue
 		}
+		versions = st.versions()
 	}
 }

@@ -175,6 +175,15 @@ func (s state) member(match func(Member) bool) (Member, bool) {
 	return s.Members[i], true
 }
 
+// versions says which member runs which version. Where that has changed, one may have
+// dropped what it did not understand of the others.
+func (s state) versions() (text string) {
+	for _, m := range s.Members {
+		text += m.ID + " " + m.Version + "\n"
+	}
+	return text
+}
+
 func without(members []Member, id string) []Member {
 	return slices.DeleteFunc(slices.Clone(members), func(m Member) bool { return m.ID == id })
 }

@@ -23,6 +23,12 @@ func (n *Node) enfranchise(ctx context.Context, caughtUp ...raft.ServerID) error
 		if !member {
 			continue
 		}
+		if err := n.rest(ctx); err != nil {
+			return err
+		}
+		if !n.electable(id) {
+			continue // lost meanwhile: with its vote the others might not be a majority
+		}
 		if err := n.step(ctx, func() raft.IndexFuture { return n.raft.AddVoter(id, raft.ServerAddress(m.Address), 0, commitTimeout) }); err != nil {
 			return fmt.Errorf("give %s its vote: %w", m.Name, err)
 		}
@@ -31,6 +37,14 @@ func (n *Node) enfranchise(ctx context.Context, caughtUp ...raft.ServerID) error
 		}
 	}
 	return nil
+}
+
+// electable reports whether a majority of the voters would be in contact if a member that
+// is in contact itself were one of them.
+func (n *Node) electable(id raft.ServerID) bool {
+	voters := append(n.view.voters(), id)
+	in := slices.DeleteFunc(slices.Clone(voters), func(id raft.ServerID) bool { return !n.reachable(id) })
+	return n.reachable(id) && len(in) > len(voters)/2
 }
 
 // waiting returns the members without a vote that have caught up.

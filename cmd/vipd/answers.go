@@ -101,6 +101,8 @@ func (a answers) Pause(context.Context) error { return a.pause(true) }
 func (a answers) Resume(context.Context) error { return a.pause(false) }
 
 func (a answers) pause(paused bool) error {
+	a.pausing.Lock()
+	defer a.pausing.Unlock()
 	if err := a.node.SetPaused(paused); err != nil {
 		return coded(err)
 	}
@@ -221,7 +223,7 @@ func (a answers) fenceStatus(now election.Instant) control.Fence {
 
 func (a answers) vipStatus() control.VIP {
 	bound, err := a.kernel.Bound()
-	v := control.VIP{Bound: bound && err == nil && len(a.cfg.VIP.Addresses) > 0, Answering: a.agent.State().Answering()}
+	v := control.VIP{Bound: bound && err == nil && len(a.cfg.VIP.Addresses) > 0, Answering: a.answering()}
 	for i, address := range a.cfg.VIP.Addresses {
 		if i == 0 {
 			v.Interface = address.Interface

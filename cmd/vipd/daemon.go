@@ -62,6 +62,7 @@ type server struct {
 	monitor *health.Monitor
 	agent   *agent.Agent
 	drift   chan struct{}
+	pausing sync.Mutex // what is recorded of a pause is what the agent was told last
 }
 
 // run is that life: it ends with an error only where it could not be lived, or
@@ -187,7 +188,7 @@ func (s *server) serve(ctx context.Context, socket *control.Socket) error {
 	})
 	if probe != nil {
 		g.Go(func() error {
-			return control.ServeProbe(running, probe, func() bool { return s.agent.State().Answering() }, s.log)
+			return control.ServeProbe(running, probe, s.answering, s.log)
 		})
 	}
 	stop := context.AfterFunc(ctx, func() {
@@ -198,6 +199,13 @@ func (s *server) serve(ctx context.Context, socket *control.Socket) error {
 	defer stop()
 	s.ready()
 	return g.Wait()
+}
+
+// answering reports whether load balancers should send to this host. The lease is asked
+// for itself: the agent may be held up.
+func (s *server) answering() bool {
+	state, lease := s.agent.State(), s.node.Lease()
+	return state.Answering() && lease.Held && lease.Term == state.Term
 }
 
 // hurry takes each further signal to stop for a wish to be quicker: the first is not to

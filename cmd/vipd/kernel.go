@@ -51,9 +51,9 @@ func (k *kernel) Deadline() election.Instant {
 func (k *kernel) Arm() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.cfg.Addresses) == 0 { // a witness has nothing to fence
-		k.err = nil
-		return nil
+	if len(k.cfg.Addresses) == 0 { // a witness has nothing to fence but what it left when it was none
+		_, k.err = vip.Clear(k.cfg)
+		return k.err
 	}
 	f, err := vip.Arm(k.cfg)
 	if k.err = err; err != nil {
