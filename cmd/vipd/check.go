@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/election"
+	"github.com/vipd/vipd/health"
 )
 
 func checkCommand(o *options) *cobra.Command {
@@ -52,12 +53,23 @@ func configText(c *config.Config) string {
 		if h.Weight != 0 {
 			text += fmt.Sprintf(", weight %+d", h.Weight)
 		}
+		if script, ok := h.Probe.(health.Script); ok {
+			text += asUser(script.User.Name)
+		}
 		rows = append(rows, []string{"check", text})
 	}
 	notify := "none"
 	if len(c.Hooks.Notify) > 0 {
-		notify = fmt.Sprintf("%s; timeout %s", strings.Join(c.Hooks.Notify, " "), c.Hooks.Timeout)
+		notify = fmt.Sprintf("%s; timeout %s%s", strings.Join(c.Hooks.Notify, " "), c.Hooks.Timeout, asUser(c.Hooks.User.Name))
 	}
 	rows = append(rows, []string{"notify", notify}, []string{"data_dir", c.DataDir}, []string{"socket", c.Socket})
 	return c.File + ": ok\n  " + strings.Join(table(rows), "\n  ")
+}
+
+// asUser names the user of a script, if it has one of its own.
+func asUser(name string) string {
+	if name == "" {
+		return ""
+	}
+	return ", user " + name
 }
