@@ -193,6 +193,10 @@ func (s *scenario) others(word, rest string, err error) Event {
 		return Found{Request: s.request(), Err: errors.New("no other healthy member is in contact")}
 	case "prepared":
 		return Prepared{ID: s.preparing, Err: err}
+	case "prepared-late":
+		return Prepared{ID: s.preparing - 1, Err: err}
+	case "waited-late":
+		return Waited{ID: s.waiting - 2}
 	case "waited":
 		return Waited{ID: s.waiting}
 	case "handed-over":

@@ -150,10 +150,15 @@ func (n *Node) tellHolder() {
 	n.log.Info("holder changed", zap.String("from", last.From), zap.String("to", last.To), zap.Uint64("term", last.Term), zap.String("reason", last.Reason))
 }
 
-// watchMembers logs, on the leader, who falls silent and who is back.
+// watchMembers logs that two hosts have the only votes, and, on the leader, who falls
+// silent and who is back.
 func (n *Node) watchMembers(ctx context.Context) {
-	silent := make(map[raft.ServerID]bool)
+	silent, pair := make(map[raft.ServerID]bool), false
 	for pause(ctx, max(n.cfg.Detect, time.Second)) {
+		if was := pair; !was && n.isPair() {
+			n.log.Warn("two hosts have the only votes: the loss of either stops the service; add a third host, or a witness")
+		}
+		pair = n.isPair()
 		if !n.Leading() {
 			clear(silent)
 			continue

@@ -182,7 +182,7 @@ func (n *Node) admit(ctx context.Context, m Member) (any, error) {
 		if err := n.awaitCaughtUp(ctx, id); err != nil {
 			return fmt.Errorf("%s does not follow at %s: %w", m.Name, m.Address, err)
 		}
-		if err := n.enfranchise(ctx); err != nil {
+		if err := n.enfranchise(ctx, id); err != nil {
 			return err
 		}
 		answer.Waiting = !slices.Contains(n.view.voters(), id)
@@ -192,17 +192,18 @@ func (n *Node) admit(ctx context.Context, m Member) (any, error) {
 	return answer, err
 }
 
-// enfranchise gives their votes to the members that have caught up. Two hosts with the
-// only votes are worse than one: when either is lost, the other can't elect. So a second
-// host waits for a third one, unless one of the two is a witness or the operator wants it.
-func (n *Node) enfranchise(ctx context.Context) error {
-	waiting := n.waiting()
+// enfranchise gives their votes to the members that have caught up, as those in
+// known were seen to have. Two hosts with the only votes are worse than one: when either is lost, the other
+// can't elect. So a second host waits for a third one, unless one of the two is a witness
+// or the operator wants it.
+func (n *Node) enfranchise(ctx context.Context, known ...raft.ServerID) error {
+	waiting := append(slices.DeleteFunc(n.waiting(), func(id raft.ServerID) bool { return slices.Contains(known, id) }), known...)
 	if voters := n.view.voters(); len(waiting)+len(voters) == 2 && !n.cfg.Pair && !slices.ContainsFunc(append(voters, waiting...), n.isWitness) {
 		return nil
 	}
 	for _, id := range waiting {
-		_, m, known := n.find(string(id))
-		if !known {
+		_, m, member := n.find(string(id))
+		if !member {
 			continue
 		}
 		if err := n.step(ctx, func() raft.IndexFuture { return n.raft.AddVoter(id, raft.ServerAddress(m.Address), 0, commitTimeout) }); err != nil {
@@ -224,6 +225,16 @@ func (n *Node) waiting() []raft.ServerID {
 		}
 	}
 	return ids
+}
+
+// isPair reports whether two hosts that may both hold have the only votes, as far as this
+// one knows.
+func (n *Node) isPair() bool {
+	voters, st := n.view.voters(), n.machine.get()
+	return len(voters) == 2 && !slices.ContainsFunc(voters, func(id raft.ServerID) bool {
+		m, known := st.member(func(m Member) bool { return m.ID == string(id) })
+		return !known || m.Witness
+	})
 }
 
 func (n *Node) isWitness(id raft.ServerID) bool {

@@ -67,9 +67,10 @@ type Node struct {
 	diskLost chan error                    // holds why this member must end
 	diskHung atomic.Pointer[diskCondition] // nil at the start
 
-	mu       sync.Mutex
-	identity identity
-	standing Standing
+	rewriting mutex // of the identity
+	mu        sync.Mutex
+	identity  identity
+	standing  Standing
 }
 
 // Open reads the disk, closes the fence and starts to take part. It fails
@@ -227,16 +228,31 @@ func (n *Node) hello() hello {
 // adopt records, durably, that this host belongs to cluster from now on, and to
 // none, or to the one that it began to join before, until now.
 func (n *Node) adopt(before, cluster string) error {
+	return n.changeIdentity(func(id *identity) error {
+		if id.Cluster != before {
+			return hinted("another `vipd init` or `vipd join` is under way on this host", "wait for it, and see `vipd status`")
+		}
+		id.Cluster, id.Detect = cluster, n.cfg.Detect
+		return nil
+	})
+}
+
+// changeIdentity changes what this host is, first on the disk. Nobody waits meanwhile but
+// those who want to change it too: the disk may hang.
+func (n *Node) changeIdentity(change func(*identity) error) error {
+	n.rewriting.Lock()
+	defer n.rewriting.Unlock()
+	n.mu.Lock()
+	id := n.identity
+	n.mu.Unlock()
+	if err := change(&id); err != nil {
+		return err
+	}
+	if err := n.store.put(keyIdentity, id); err != nil {
+		return fmt.Errorf("write the identity: %w", err)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	id := n.identity
-	if id.Cluster != before {
-		return hinted("another `vipd init` or `vipd join` is under way on this host", "wait for it, and see `vipd status`")
-	}
-	id.Cluster, id.Detect = cluster, n.cfg.Detect
-	if err := n.store.put(keyIdentity, id); err != nil {
-		return fmt.Errorf("record the cluster: %w", err)
-	}
 	n.identity = id
 	return nil
 }

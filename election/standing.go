@@ -162,14 +162,10 @@ func (m Member) EffectivePriority() int { return cmp.Or(m.Priority, DefaultPrior
 // SetPaused notes, durably, whether an operator wants this host not to hold. It changes
 // nothing else: the caller says so in its next Standing.
 func (n *Node) SetPaused(paused bool) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	id := n.identity
-	id.Paused = paused
-	if err := n.store.put(keyIdentity, id); err != nil {
+	err := n.changeIdentity(func(id *identity) error { id.Paused = paused; return nil })
+	if err != nil {
 		return fmt.Errorf("record the pause: %w", err)
 	}
-	n.identity = id
 	return nil
 }
 

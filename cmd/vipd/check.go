@@ -44,6 +44,22 @@ const (
 // configText says what a configuration means, defaults included.
 func configText(c *config.Config) string {
 	rows := [][]string{{"node", fmt.Sprintf("%s at %s", c.Node.Name, c.Node.Address)}}
+	if c.Node.Witness {
+		rows = append(rows, []string{"witness", "votes, and never holds the address"}, []string{"detect", c.Detect.String()})
+	} else {
+		rows = append(rows, holderRows(c)...)
+	}
+	rows = append(rows, []string{"data_dir", c.DataDir}, []string{"socket", c.Socket})
+	return c.File + ": ok\n  " + strings.Join(table(rows), "\n  ")
+}
+
+// holderRows says what concerns a host that may hold the address.
+func holderRows(c *config.Config) [][]string {
+	preempt := "does not preempt"
+	if c.Preempt {
+		preempt = fmt.Sprintf("preempts after %s", c.PreemptDelay)
+	}
+	rows := [][]string{{"priority", fmt.Sprintf("%d; %s", c.Node.Priority, preempt)}}
 	for _, a := range c.VIP.Addresses {
 		rows = append(rows, []string{"address", fmt.Sprintf("%s on %s", bare(a.Prefix.String()), a.Interface)})
 	}
@@ -58,12 +74,43 @@ func configText(c *config.Config) string {
 		}
 		rows = append(rows, []string{"check", text})
 	}
-	notify := "none"
-	if len(c.Hooks.Notify) > 0 {
-		notify = fmt.Sprintf("%s; timeout %s%s", strings.Join(c.Hooks.Notify, " "), c.Hooks.Timeout, asUser(c.Hooks.User.Name))
+	unhealthy := "the best host holds"
+	if c.ReleaseUnwell {
+		unhealthy = "nobody holds"
 	}
-	rows = append(rows, []string{"notify", notify}, []string{"data_dir", c.DataDir}, []string{"socket", c.Socket})
-	return c.File + ": ok\n  " + strings.Join(table(rows), "\n  ")
+	rows = append(rows, []string{"all unwell", unhealthy})
+	if c.DrainTime > 0 {
+		rows = append(rows, []string{"drain", c.DrainTime.String()})
+	}
+	if c.Probe.Listen.IsValid() {
+		rows = append(rows, []string{"probe", probeText(c.Probe)})
+	}
+	return append(rows, hookRows(c)...)
+}
+
+func probeText(p config.Probe) string {
+	if p.WaitForHook {
+		return fmt.Sprintf("http://%s, yes once MASTER has succeeded", p.Listen)
+	}
+	return fmt.Sprintf("http://%s", p.Listen)
+}
+
+func hookRows(c *config.Config) [][]string {
+	if len(c.Hooks.Notify) == 0 {
+		return [][]string{{"notify", "none"}}
+	}
+	rows := [][]string{{"notify", fmt.Sprintf("%s; timeout %s%s", strings.Join(c.Hooks.Notify, " "), c.Hooks.Timeout, asUser(c.Hooks.User.Name))}}
+	if len(c.Hooks.Prepare) > 0 {
+		rows = append(rows, []string{"prepare", strings.Join(c.Hooks.Prepare, " ")})
+	}
+	if len(c.Hooks.Fence) > 0 {
+		failure := "waits until it succeeds"
+		if c.FenceProceeds {
+			failure = "goes on if it fails"
+		}
+		rows = append(rows, []string{"fence", strings.Join(c.Hooks.Fence, " ") + "; " + failure})
+	}
+	return rows
 }
 
 // asUser names the user of a script, if it has one of its own.

@@ -135,12 +135,16 @@ func (s *server) open(ctx context.Context) error {
 	return nil
 }
 
+// prepareGrace is how much longer than its script may take a successor may take to say how
+// that has ended.
+const prepareGrace = 5 * time.Second
+
 // policy is what of the configuration the agent goes by.
 func policy(cfg *config.Config) agent.Policy {
 	return agent.Policy{
 		Priority: cfg.Node.Priority, Witness: cfg.Node.Witness,
 		Preempt: cfg.Preempt, PreemptDelay: cfg.PreemptDelay, DrainTime: cfg.DrainTime, Release: cfg.ReleaseUnwell,
-		Prepare: len(cfg.Hooks.Prepare) > 0, PrepareLimit: cfg.Hooks.Timeout,
+		Prepare: len(cfg.Hooks.Prepare) > 0, PrepareLimit: cfg.Hooks.Timeout + prepareGrace,
 		Fence: len(cfg.Hooks.Fence) > 0, FenceProceeds: cfg.FenceProceeds, WaitForHook: cfg.Probe.WaitForHook,
 	}
 }
