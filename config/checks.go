@@ -34,5 +34,6 @@ func (r *reader) checks(v value, c *Config) {
 		}
 		c.Checks = append(c.Checks, check)
 		r.places.checks = append(r.places.checks, looked)
+		r.places.users = append(r.places.users, m.get("user"))
 	}
 }

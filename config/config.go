@@ -84,11 +84,14 @@ type places struct {
 	addresses  []value // each floating address
 	interfaces []value // the interface of each, wherever it was given
 	checks     []value // the program of each check, its link or the file with its CA
+	users      []value // the user of each check
 	notify     value   // the programs of the hooks
 	prepare    value
 	fence      value
+	user       value // hooks.user
 	listen     value // probe.listen
 	dataDir    value // data_dir
+	socket     value
 }
 
 // maxSize bounds the file, so that a wrong path (a log, /dev/zero) fails early.
@@ -156,7 +159,7 @@ func (r *reader) file(m mapping, c *Config, hostname string) {
 	c.Detect = r.duration(m.get("detect"), 500*time.Millisecond, span{50 * time.Millisecond, time.Minute})
 	c.AllowTwoVoters = r.boolean(m.get("allow_two_voters"), false)
 	c.DataDir = r.path(m.get("data_dir"), defaultDataDir(c.Name))
-	r.places.dataDir = m.get("data_dir")
+	r.places.dataDir, r.places.socket = m.get("data_dir"), m.get("socket")
 	c.Socket = r.socket(m.get("socket"), "/run/vipd/"+c.Name+".sock")
 	c.VIP.Instance = c.Socket
 	if c.DataDir == c.Socket {

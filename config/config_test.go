@@ -59,7 +59,7 @@ func TestGoodFilesMeanThis(t *testing.T) {
 			PreemptDelay: 30 * time.Second,
 			Detect:       500 * time.Millisecond,
 			Checks: []health.Check{
-				usual("script", 0, health.Script{Command: []string{"/etc/vipd/check.sh", "--fast"}}),
+				usual("script", 0, health.Script{Command: []string{"/etc/vipd/check.sh", "--fast"}, User: health.User{Name: "www-data"}}),
 				usual("web", 0, health.HTTP{URL: "http://127.0.0.1/healthz"}),
 				{
 					Name: "api",
@@ -145,6 +145,7 @@ func TestGoodFilesMeanThis(t *testing.T) {
 				Notify:  []string{"/etc/vipd/notify.sh", "web", ""},
 				Prepare: []string{"/etc/vipd/prepare.sh", "web"},
 				Fence:   []string{"/etc/vipd/fence.sh", "vm 1"},
+				User:    hooks.User{Name: "4711"},
 				Timeout: time.Hour, Instance: "web", Priority: 254, Interface: "lo",
 			}, "2001:db8::10", "192.0.2.10", "192.0.2.11"),
 			FenceProceeds:  true,

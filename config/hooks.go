@@ -28,6 +28,8 @@ func (r *reader) hooks(v value, c *Config) {
 	notify, prepare, fence := r.need(m, "notify"), m.get("prepare"), m.get("fence")
 	c.Hooks.Notify, c.Hooks.Prepare, c.Hooks.Fence = r.command(notify), r.command(prepare), r.command(fence)
 	r.places.notify, r.places.prepare, r.places.fence = program(notify), program(prepare), program(fence)
+	r.places.user = m.get("user")
+	c.Hooks.User.Name = r.user(r.places.user)
 	failure := m.get("fence_failure")
 	c.FenceProceeds = r.choice(failure, "wait", "proceed") == "proceed"
 	if fence.node == nil {

@@ -8,18 +8,22 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/vipd/vipd/health"
+	"github.com/vipd/vipd/hooks"
 )
 
 // CheckHost compares a Config that came from [Load] with the host it is called on:
-// the interfaces exist, the scripts can be started, node.address and probe.listen
-// are addresses of this host, data_dir can be a directory. It changes nothing and
-// starts nothing. Its errors are an [*Errors] with all problems, at the places of
-// the values in the file, or the reason why the host could not be asked.
+// the interfaces exist, the scripts can be started and only be changed by who is
+// trusted, node.address and probe.listen are addresses of this host, data_dir can be
+// a directory that is private. It also looks up the users of scripts, which are not
+// started before that. It judges for a vipd of the user who calls it. It changes
+// nothing on the host and starts nothing. Its errors are an [*Errors] with all
+// problems, at the places of the values in the file, or the reason why the host
+// could not be asked.
 func (c *Config) CheckHost() error {
 	h, err := thisHost()
 	if err != nil {
@@ -32,10 +36,11 @@ func (c *Config) CheckHost() error {
 type host struct {
 	links     map[string]net.Flags
 	addresses []netip.Addr
+	uid       uint32 // of whoever is to run vipd
 }
 
 func thisHost() (host, error) {
-	h := host{links: make(map[string]net.Flags)}
+	h := host{links: make(map[string]net.Flags), uid: uint32(os.Geteuid())}
 	links, err := net.Interfaces()
 	if err != nil {
 		return h, fmt.Errorf("list the links of this host: %w", err)
@@ -60,6 +65,30 @@ func (c *Config) checkHost(h host) error {
 	if own := c.Node.Address.Addr(); !slices.Contains(h.addresses, own) {
 		r.refuse(c.places.node, h.ownAddresses(), "%s is not an address of this host", own)
 	}
+	c.checkLinks(r, h)
+	files := custody{reader: r, uid: h.uid, told: make(map[string]bool)}
+	for i, check := range c.Checks {
+		if script, ok := check.Probe.(health.Script); ok {
+			script.User = health.User(r.account(c.places.users[i], script.User.Name, h.uid))
+			c.Checks[i].Probe = script
+			files.command(c.places.checks[i], script.Command, hooks.User(script.User))
+		}
+		r.checkProbe(c.places.checks[i], check.Probe, h)
+	}
+	c.Hooks.User = r.account(c.places.user, c.Hooks.User.Name, h.uid)
+	files.command(c.places.notify, c.Hooks.Notify, c.Hooks.User)
+	files.command(c.places.prepare, c.Hooks.Prepare, c.Hooks.User)
+	files.command(c.places.fence, c.Hooks.Fence, c.Hooks.User)
+	if ip := c.Probe.Listen.Addr(); ip.IsValid() && !ip.IsUnspecified() && !ip.IsLoopback() && !slices.Contains(h.addresses, ip) {
+		r.refuse(c.places.listen, h.ownAddresses(), "%s is not an address of this host", ip)
+	}
+	files.checkDataDir(c.places.dataDir, c.DataDir)
+	files.checkSocketDir(c.places.socket, c.Socket)
+	return inOrder(r.problems)
+}
+
+// checkLinks looks for the links of the addresses.
+func (c *Config) checkLinks(r *reader, h host) {
 	seen := make(map[position]bool)
 	for i, a := range c.VIP.Addresses {
 		flags, ok := h.links[a.Interface]
@@ -72,24 +101,11 @@ func (c *Config) checkHost(h host) error {
 			r.refuse(c.places.addresses[i], loHint(a.Prefix.Addr()), "%s", loProblem(a.Prefix, a.Interface))
 		}
 	}
-	for i, check := range c.Checks {
-		r.checkProbe(c.places.checks[i], check.Probe, h)
-	}
-	r.checkHook(c.places.notify, c.Hooks.Notify)
-	r.checkHook(c.places.prepare, c.Hooks.Prepare)
-	r.checkHook(c.places.fence, c.Hooks.Fence)
-	if ip := c.Probe.Listen.Addr(); ip.IsValid() && !ip.IsUnspecified() && !ip.IsLoopback() && !slices.Contains(h.addresses, ip) {
-		r.refuse(c.places.listen, h.ownAddresses(), "%s is not an address of this host", ip)
-	}
-	r.checkDirectory(c.places.dataDir, c.DataDir)
-	return inOrder(r.problems)
 }
 
 // checkProbe looks at what a check needs on this host, and not at what it checks.
 func (r *reader) checkProbe(v value, probe health.Probe, h host) {
 	switch p := probe.(type) {
-	case health.Script:
-		r.checkProgram(v, p.Command[0])
 	case health.Link:
 		if _, ok := h.links[p.Name]; !ok {
 			r.refuse(v, h.linkHint(p.Name), "this host has no link %s", quote(p.Name))
@@ -109,14 +125,6 @@ func (r *reader) checkCertificates(v value, file string) {
 		r.refuse(v, "put the certificates there, or mend the path", "%s cannot be read: %v", quote(file), errors.Unwrap(err))
 	case !x509.NewCertPool().AppendCertsFromPEM(text):
 		r.refuse(v, "write the path of a file with lines -----BEGIN CERTIFICATE-----", "%s holds no certificate in PEM form", quote(file))
-	}
-}
-
-// checkDirectory refuses what is there and is no directory. One that is missing is made at the start.
-func (r *reader) checkDirectory(v value, path string) {
-	info, err := os.Stat(path)
-	if errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir() {
-		r.refuse(v, "name a directory that vipd may have for itself, or leave data_dir out", "%s is not a directory", quote(path))
 	}
 }
 
@@ -146,15 +154,26 @@ func (h host) linkHint(name string) string {
 	return "this host has " + strings.Join(names, ", ")
 }
 
-// checkHook is checkProgram for a hook, which there need not be.
-func (r *reader) checkHook(v value, command []string) {
-	if len(command) > 0 {
-		r.checkProgram(v, command[0])
+// command refuses what nobody may execute (execve(2)), and a program or a script of it (an argument that is the absolute path
+// of a file) that others could change.
+func (c custody) command(v value, command []string, as hooks.User) {
+	var more []uint32
+	if as.Credential != nil {
+		more = []uint32{as.Credential.Uid}
+	}
+	for i, word := range command {
+		if i == 0 && c.executable(v, word) || i > 0 && filepath.IsAbs(word) && isFile(word) {
+			c.file(v, word, more...)
+		}
 	}
 }
 
-// checkProgram refuses what nobody may execute (execve(2)).
-func (r *reader) checkProgram(v value, file string) {
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+func (r *reader) executable(v value, file string) bool {
 	const exec = 0o111
 	info, err := os.Stat(file)
 	switch {
@@ -166,7 +185,10 @@ func (r *reader) checkProgram(v value, file string) {
 		r.refuse(v, "write the path of a program", "%s is not a file", quote(file))
 	case info.Mode().Perm()&exec == 0:
 		r.refuse(v, "chmod +x "+file, "%s is not executable", quote(file))
+	default:
+		return true
 	}
+	return false
 }
 
 func missingHint(file string) string {

@@ -15,10 +15,14 @@ import (
 // tried reads what a check tries. looked is what CheckHost looks at.
 func (r *reader) tried(m mapping) (probe health.Probe, looked value) {
 	kind := r.kind(m)
-	v := m.get(kind)
+	v, name := m.get(kind), m.get("user")
+	user := health.User{Name: r.user(name)}
+	if kind != "script" && kind != "" && name.node != nil {
+		r.refuse(name, "take it out: vipd tries this by itself and starts no program", "has no effect without script")
+	}
 	switch kind {
 	case "script":
-		return health.Script{Command: r.command(v)}, program(v)
+		return health.Script{Command: r.command(v), User: user}, program(v)
 	case "http":
 		return r.http(v)
 	case "tcp":

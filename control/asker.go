@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"net"
+	"os"
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
@@ -10,33 +11,54 @@ import (
 
 type askerKey struct{}
 
-// withAsker keeps with a connection who opened it, as the kernel tells it
-// (SO_PEERCRED, unix(7)).
+// withAsker keeps with a connection who opened it.
 func withAsker(ctx context.Context, c net.Conn) context.Context {
-	if inner, ok := c.(interface{ NetConn() net.Conn }); ok {
+	if who, known := peer(c); known {
+		return context.WithValue(ctx, askerKey{}, who)
+	}
+	return ctx
+}
+
+// peer returns who opened a connection, as the kernel tells it (SO_PEERCRED, unix(7)):
+// what that process was at connect(2), in terms of our own user namespace.
+func peer(c net.Conn) (who unix.Ucred, known bool) {
+	for {
+		inner, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
 		c = inner.NetConn()
 	}
 	conn, ok := c.(*net.UnixConn)
 	if !ok {
-		return ctx
+		return who, false
 	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
-		return ctx
+		return who, false
 	}
 	_ = raw.Control(func(fd uintptr) {
 		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			ctx = context.WithValue(ctx, askerKey{}, *cred)
+			who, known = *cred, true
 		}
 	})
-	return ctx
+	return who, known
 }
 
-// askerOf returns the fields that say who asks, none where that is not known.
-func askerOf(ctx context.Context) []zap.Field {
-	cred, ok := ctx.Value(askerKey{}).(unix.Ucred)
-	if !ok {
+// askerOf returns who asks.
+func askerOf(ctx context.Context) (who unix.Ucred, known bool) {
+	who, known = ctx.Value(askerKey{}).(unix.Ucred)
+	return who, known
+}
+
+// askerFields says in a log who asks, nothing where that is not known.
+func askerFields(ctx context.Context) []zap.Field {
+	who, known := askerOf(ctx)
+	if !known {
 		return nil
 	}
-	return []zap.Field{zap.Uint32("uid", cred.Uid), zap.Int32("pid", cred.Pid)}
+	return []zap.Field{zap.Uint32("uid", who.Uid), zap.Int32("pid", who.Pid)}
 }
+
+// mayOrder says whether a user may give orders: root, and whom the daemon runs as.
+func mayOrder(who unix.Ucred) bool { return who.Uid == 0 || int(who.Uid) == os.Geteuid() }

@@ -158,7 +158,7 @@ func (c *Client) explain(ctx context.Context, err error) error {
 			Advice:  "systemctl start " + c.unit, Code: CodeFailed,
 		}
 	case errors.Is(err, fs.ErrPermission):
-		return &Error{Message: "no permission to use " + c.socket, Advice: "use sudo", Code: CodeFailed}
+		return &Error{Message: "no permission to use " + c.socket, Advice: "use sudo; who is in the group " + askers + " may look without", Code: CodeFailed}
 	case errors.Is(context.Cause(ctx), errNoAnswer):
 		return &Error{
 			Message: "the daemon does not answer on " + c.socket,

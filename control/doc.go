@@ -6,7 +6,9 @@
 // every refusal is one sentence with a hint and an exit code, and that one
 // process at a time speaks for a socket. It decides nothing: what a request
 // does is the business of the [Daemon] behind it. Who may ask is decided by the
-// permissions of the socket file, which only its owner and group may write to.
+// permissions of the socket file: its owner and the group vipd. Who may order is
+// decided for each connection by the user who has opened it: root, and whom the
+// daemon runs as.
 //
 // Beside that it has the health probe that load balancers ask over the network:
 // one word, for anybody.

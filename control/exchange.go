@@ -20,15 +20,19 @@ func question[A any](ask func(context.Context) (A, error)) http.Handler {
 }
 
 // order reads the arguments from the body, answers with what do returns, and logs
-// who gives the order and what becomes of it.
-func order[Q arguments, A any](log *zap.Logger, do func(context.Context, Q) (A, error)) http.Handler {
+// who gives the order and what becomes of it. g decides who may.
+func order[Q arguments, A any](g *guard, do func(context.Context, Q) (A, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := g.admit(r.Context(), r.URL.Path); err != nil {
+			writeJSON(w, http.StatusForbidden, ErrorOf(err))
+			return
+		}
 		q, err := readArguments[Q](w, r)
 		if err != nil {
 			writeError(w, err)
 			return
 		}
-		log := log.With(append(askerOf(r.Context()), zap.String("order", r.URL.Path), zap.Any("arguments", q))...)
+		log := g.log.With(append(askerFields(r.Context()), zap.String("order", r.URL.Path), zap.Any("arguments", q))...)
 		log.Info("an operator gives an order")
 		began := time.Now()
 		answer(w, r, orderLimit, func(ctx context.Context) (A, error) {

@@ -51,7 +51,7 @@ func FuzzOrders(f *testing.F) {
 		d := new(recorder)
 		w := httptest.NewRecorder()
 		path := "/v1/" + orders[int(which)%len(orders)]
-		routes(d, zap.NewNop()).ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body)))
+		routes(d, zap.NewNop()).ServeHTTP(w, fromUser(0, httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body))))
 
 		if !json.Valid(w.Body.Bytes()) {
 			t.Errorf("the answer is not JSON: %q", w.Body)

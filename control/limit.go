@@ -31,6 +31,36 @@ func (l *limited) seated(c net.Conn) net.Conn {
 	return &place{Conn: c, leave: sync.OnceFunc(func() { <-l.places })}
 }
 
+// reserving closes at once what comes from users who may not order while as many as
+// others has places of them are connected, so that they can't keep out who may.
+type reserving struct {
+	*limited
+	others   chan struct{}
+	mayOrder func(net.Conn) bool
+}
+
+func reserve(l *limited, others int) *reserving {
+	return &reserving{limited: l, others: make(chan struct{}, others), mayOrder: func(c net.Conn) bool {
+		who, known := peer(c)
+		return known && mayOrder(who)
+	}}
+}
+
+func (l *reserving) Accept() (net.Conn, error) {
+	for {
+		c, err := l.limited.Accept()
+		if err != nil || l.mayOrder(c) {
+			return c, err
+		}
+		select {
+		case l.others <- struct{}{}:
+			return &place{Conn: c, leave: sync.OnceFunc(func() { <-l.others })}, nil
+		default:
+			_ = c.Close()
+		}
+	}
+}
+
 // shedding closes at once what comes while all places are taken: who asks is
 // told no, instead of nothing.
 type shedding struct{ *limited }

@@ -41,7 +41,7 @@ func TestAStuckDaemonIsGivenUpInTime(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begin := time.Now()
 				w := httptest.NewRecorder()
-				routes(stuck{}, zap.NewNop()).ServeHTTP(w, httptest.NewRequest(test.method, test.path, nil))
+				routes(stuck{}, zap.NewNop()).ServeHTTP(w, fromUser(0, httptest.NewRequest(test.method, test.path, nil)))
 				if took := time.Since(begin); took != test.want {
 					t.Errorf("answered after %v, want %v", took, test.want)
 				}

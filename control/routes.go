@@ -12,6 +12,7 @@ type done struct{}
 
 // routes returns the API: what it answers is documented in docs/operations.md.
 func routes(d Daemon, log *zap.Logger) http.Handler {
+	g := newGuard(log)
 	mux := http.NewServeMux()
 	mux.Handle("GET /v1/status", question(func(ctx context.Context) (Status, error) {
 		return status(ctx, d)
@@ -19,20 +20,20 @@ func routes(d Daemon, log *zap.Logger) http.Handler {
 	mux.Handle("GET /v1/leader", question(func(ctx context.Context) (Leader, error) {
 		return d.Leader(ctx)
 	}))
-	mux.Handle("POST /v1/init", order(log, func(ctx context.Context, _ noArguments) (Formed, error) {
+	mux.Handle("POST /v1/init", order(g, func(ctx context.Context, _ noArguments) (Formed, error) {
 		return d.Init(ctx)
 	}))
-	mux.Handle("POST /v1/join", order(log, func(ctx context.Context, a joinArguments) (Joined, error) {
+	mux.Handle("POST /v1/join", order(g, func(ctx context.Context, a joinArguments) (Joined, error) {
 		return d.Join(ctx, a.Peer)
 	}))
-	mux.Handle("POST /v1/remove", order(log, func(ctx context.Context, a removeArguments) (done, error) {
+	mux.Handle("POST /v1/remove", order(g, func(ctx context.Context, a removeArguments) (done, error) {
 		return done{}, d.Remove(ctx, a.Node)
 	}))
-	mux.Handle("POST /v1/transfer", order(log, d.Transfer))
+	mux.Handle("POST /v1/transfer", order(g, d.Transfer))
 	for name, do := range map[string]func(context.Context) error{
 		"leave": d.Leave, "pause": d.Pause, "resume": d.Resume, "freeze": d.Freeze, "thaw": d.Thaw,
 	} {
-		mux.Handle("POST /v1/"+name, order(log, func(ctx context.Context, _ noArguments) (done, error) {
+		mux.Handle("POST /v1/"+name, order(g, func(ctx context.Context, _ noArguments) (done, error) {
 			return done{}, do(ctx)
 		}))
 	}

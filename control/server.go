@@ -14,6 +14,7 @@ import (
 // Limits of the server. None of them can be reached by the commands.
 const (
 	maxConnections = 32
+	maxOthers      = 24      // of these, by users who may ask and not order
 	maxHeader      = 8 << 10 // bytes
 	maxBody        = 4 << 10 // bytes
 
@@ -26,8 +27,9 @@ const (
 
 // Serve answers on l for d until ctx ends, and closes l. Answers that are then
 // under way have two seconds left, so that who asked for the end is told of it.
-// Orders are logged with the user and the process that gave them. The error is
-// nil after an orderly end.
+// Everybody whom the socket lets in may ask; orders are taken from root and from the
+// user of this process only, and logged with the user and the process that gave
+// them. The error is nil after an orderly end.
 func Serve(ctx context.Context, l net.Listener, d Daemon, log *zap.Logger) error {
 	server := &http.Server{
 		Handler:           routes(d, log),
@@ -44,7 +46,7 @@ func Serve(ctx context.Context, l net.Listener, d Daemon, log *zap.Logger) error
 		defer close(stopped)
 		stop(context.WithoutCancel(ctx), server)
 	})()
-	err := server.Serve(limit(l, maxConnections))
+	err := server.Serve(reserve(limit(l, maxConnections), maxOthers))
 	if errors.Is(err, http.ErrServerClosed) {
 		<-stopped
 		return nil

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -18,6 +20,9 @@ import (
 const maxSocketPath = 107
 
 const lockSuffix = ".lock"
+
+// askers is the group whose members may ask, where it exists.
+const askers = "vipd"
 
 // Socket is the right to speak for one socket path. At most one process has it;
 // the kernel takes it back when that process ends, however it ends.
@@ -61,9 +66,10 @@ func claimError(path string, err error) error {
 	return fmt.Errorf("lock %s: %w", path+lockSuffix, err)
 }
 
-// Listen makes the socket, mode 0660, in place of what a dead daemon left, and
-// listens on it. What is not a socket is not replaced. Closing the listener
-// removes the socket.
+// Listen makes the socket in place of what a dead daemon left, and listens on it.
+// Where this host has a group "vipd" it is for that group too (mode 0660), else for
+// its owner alone (0600). What is not a socket is not replaced. Closing the
+// listener removes the socket.
 func (s *Socket) Listen() (net.Listener, error) {
 	if info, err := os.Lstat(s.path); err == nil && info.Mode().Type() != fs.ModeSocket {
 		return nil, usagef("listen on %s: there is something else by that name", s.path)
@@ -77,12 +83,35 @@ func (s *Socket) Listen() (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", s.path, err)
 	}
 	l.SetUnlinkOnClose(false)
-	if err := errors.Join(os.Chmod(fresh, 0o660), os.Rename(fresh, s.path)); err != nil {
+	if err := errors.Join(letIn(fresh), os.Rename(fresh, s.path)); err != nil {
 		_ = l.Close()
 		_ = os.Remove(fresh)
 		return nil, fmt.Errorf("listen on %s: %w", s.path, err)
 	}
 	return &listener{UnixListener: l, path: s.path}, nil
+}
+
+// letIn sets who may connect to the socket at path. A daemon that may not give it to
+// the group keeps it for itself.
+func letIn(path string) error {
+	group, err := user.LookupGroup(askers)
+	if _, unknown := errors.AsType[user.UnknownGroupError](err); unknown || errors.Is(err, fs.ErrNotExist) {
+		return os.Chmod(path, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("look up the group %s: %w", askers, err)
+	}
+	gid, err := strconv.Atoi(group.Gid)
+	if err != nil {
+		return fmt.Errorf("look up the group %s: %w", askers, err)
+	}
+	switch err := os.Chown(path, -1, gid); {
+	case errors.Is(err, fs.ErrPermission):
+		return os.Chmod(path, 0o600)
+	case err != nil:
+		return err
+	}
+	return os.Chmod(path, 0o660)
 }
 
 // aside returns a name beside path that is no longer than it: the kernel would

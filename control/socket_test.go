@@ -11,32 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/vipd/vipd/control"
 )
-
-func TestTheSocketIsForItsOwnerAndGroup(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "run", "vipd", "vipd.sock")
-	l := mustListen(t, path)
-	defer l.Close()
-
-	modes := map[string]fs.FileMode{}
-	for _, name := range []string{filepath.Dir(path), path, path + ".lock"} {
-		info, err := os.Stat(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		modes[filepath.Base(name)] = info.Mode()
-	}
-	want := map[string]fs.FileMode{
-		"vipd":           fs.ModeDir | 0o755,
-		"vipd.sock":      fs.ModeSocket | 0o660,
-		"vipd.sock.lock": 0o600,
-	}
-	if d := cmp.Diff(want, modes); d != "" {
-		t.Errorf("modes (-want +got):\n%s", d)
-	}
-}
 
 func TestClosingTheListenerRemovesTheSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vipd.sock")

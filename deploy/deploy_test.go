@@ -101,3 +101,27 @@ func write(t *testing.T, file, content string, mode os.FileMode) {
 		t.Fatal(err)
 	}
 }
+
+func TestInstallingMakesTheGroupVipdIfItIsMissing(t *testing.T) {
+	tests := map[string]struct{ getent, want string }{
+		"missing": {"exit 2", "--system vipd"},
+		"there":   {"echo vipd:x:4242:", ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, filepath.Join(dir, "getent"), "#!/bin/sh\n[ \"$*\" = 'group vipd' ] || exit 1\n"+test.getent+"\n", 0o700)
+			write(t, filepath.Join(dir, "groupadd"), "#!/bin/sh\necho \"$@\" >"+dir+"/made\n", 0o700)
+			write(t, filepath.Join(dir, "systemctl"), "#!/bin/sh\n[ \"$1\" = daemon-reload ]\n", 0o700)
+			install := exec.Command("/bin/sh", "package/postinstall.sh", "configure")
+			install.Env = []string{"PATH=" + dir}
+			if out, err := install.CombinedOutput(); err != nil || len(out) > 0 {
+				t.Errorf("%v, %s", err, out)
+			}
+			made, _ := os.ReadFile(filepath.Join(dir, "made"))
+			if got := strings.TrimSpace(string(made)); got != test.want {
+				t.Errorf("groupadd %q, want %q", got, test.want)
+			}
+		})
+	}
+}

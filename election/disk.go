@@ -207,10 +207,25 @@ func (d *dataDir) Create(version raft.SnapshotVersion, index, term uint64, c raf
 	if err != nil {
 		return nil, err
 	}
-	if err := syncDir(filepath.Join(d.path, snapshotsDir, sink.ID()+snapshotSuffix)); err != nil {
+	dir := filepath.Join(d.path, snapshotsDir, sink.ID()+snapshotSuffix)
+	if err := errors.Join(makePrivate(dir), syncDir(dir)); err != nil {
 		return nil, errors.Join(err, sink.Cancel())
 	}
 	return sink, nil
+}
+
+// makePrivate closes a directory and its files to others; raft makes them with 0755 and 0644.
+func makePrivate(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.Chmod(filepath.Join(dir, e.Name()), 0o600); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(dir, 0o700)
 }
 
 // Remove empties the directory of all that makes this host a member. Without its

@@ -17,13 +17,18 @@ type Script struct {
 	// Command is the program and its arguments, run without a shell, in / and with PATH, LANG and HOME as its whole
 	// environment. Exit status 0 means healthy. What it leaves running is not killed, but loses its output.
 	Command []string
+	// User is whom it runs as.
+	User User
 }
 
 // start runs the script. A file without a #! line is given to /bin/sh, as execvp(3) and keepalived do.
 func (s Script) start() (*process, error) {
-	p, err := startOnce(s.Command)
+	if err := s.User.usable(); err != nil {
+		return nil, describe(s.Command, err)
+	}
+	p, err := startOnce(s.Command, s.User)
 	if errors.Is(err, syscall.ENOEXEC) {
-		p, err = startOnce(append([]string{"/bin/sh"}, s.Command...))
+		p, err = startOnce(append([]string{"/bin/sh"}, s.Command...), s.User)
 	}
 	if err != nil {
 		return nil, describe(s.Command, err)
@@ -31,15 +36,15 @@ func (s Script) start() (*process, error) {
 	return p, nil
 }
 
-func startOnce(argv []string) (*process, error) {
+func startOnce(argv []string, user User) (*process, error) {
 	out := &tail{}
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // a context kills the process alone, not its group
 	// The whole environment. PATH is systemd's default (systemd.exec(5)): a script behaves alike however vipd was started.
-	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/root"}
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=" + user.home()}
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = outputGrace
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: user.Credential}
 	p := &process{
 		kill:   func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) },
 		exited: make(chan struct{}),

@@ -11,6 +11,8 @@ type Config struct {
 	Prepare []string
 	// Fence is run like Notify on a new holder, to cut the one before it off what they share; empty means that there is none.
 	Fence []string
+	// User is whom the scripts run as.
+	User User
 	// Timeout is how long one call may take; then its process group is killed. Zero or less means no limit.
 	Timeout time.Duration
 	// Instance is the name that a script gets after the word INSTANCE.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -39,8 +40,10 @@ func explain(argv []string, err error) error {
 		return &failure{named, "make the script quicker (a service can be started without waiting for it) or raise hooks.timeout"}
 	}
 	switch {
+	case errors.Is(err, syscall.EPERM):
+		return &failure{named, "to run a script as another user takes root, CAP_SETUID and CAP_SETGID"}
 	case errors.Is(err, fs.ErrPermission):
-		return &failure{named, "is it executable? chmod +x " + argv[0]}
+		return &failure{named, "is it executable? chmod +x " + argv[0] + "; may the user of the script enter the folders above it?"}
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, exec.ErrNotFound):
 		return &failure{named, "is the path right, and is the program on the script's #! line installed?"}
 	}

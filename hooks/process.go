@@ -22,22 +22,25 @@ type process struct {
 	err    error         // what it exited with
 }
 
-// start runs argv with exactly env and both outputs going to out. A file without a #! line is given to /bin/sh, as execvp(3)
+// start runs argv as user with exactly env and both outputs going to out. A file without a #! line is given to /bin/sh, as execvp(3)
 // and keepalived do.
-func start(argv, env []string, out *os.File) (*process, error) {
-	p, err := startOnce(argv, env, out)
+func start(argv, env []string, user User, out *os.File) (*process, error) {
+	if err := user.usable(); err != nil {
+		return nil, err
+	}
+	p, err := startOnce(argv, env, user, out)
 	if errors.Is(err, syscall.ENOEXEC) {
-		return startOnce(append([]string{"/bin/sh"}, argv...), env, out)
+		return startOnce(append([]string{"/bin/sh"}, argv...), env, user, out)
 	}
 	return p, err
 }
 
-func startOnce(argv, env []string, out *os.File) (*process, error) {
+func startOnce(argv, env []string, user User, out *os.File) (*process, error) {
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // a context kills the process alone, not its group
 	cmd.Env = env
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: user.Credential}
 	p := &process{
 		kill:   func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) },
 		exited: make(chan struct{}),

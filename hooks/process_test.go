@@ -59,10 +59,14 @@ echo $! >`+dir+`/service
 	}
 }
 
-// TestMain is a vipd that runs a hook, when it is called as one by the test below.
+// TestMain is a vipd that runs a hook, when it is called as one by a test.
 func TestMain(m *testing.M) {
 	if script := os.Getenv("HOOKS_TEST_SCRIPT"); script != "" {
-		_ = NewRunner(Config{Notify: []string{script}}, zap.NewNop()).Run(context.Background(), Event{State: "MASTER"})
+		cfg := Config{Notify: []string{script}}
+		if os.Getenv("HOOKS_TEST_USER") != "" {
+			cfg.User = httpd
+		}
+		_ = NewRunner(cfg, zap.NewNop()).Run(context.Background(), Event{State: "MASTER"})
 		os.Exit(0)
 	}
 	os.Exit(m.Run())

@@ -34,7 +34,7 @@ func (r *Runner) RunInstead(f func(context.Context, Event) error) {
 // Run tells the notify script of e and blocks until the script has exited. Calls made meanwhile wait for their turn.
 //
 // The script gets, after its own arguments, INSTANCE, the instance's name, the state and the priority. Its environment is PATH,
-// LANG, HOME and the VIPD_ variables, and nothing else. Its standard input is empty; its output goes to the log line by line.
+// LANG, HOME and the VIPD_ variables, and nothing else. It runs as Config.User. Its standard input is empty; its output goes to the log line by line.
 //
 // Run fails if the script can't be started, exits with another status than 0, or runs longer than Config.Timeout or ctx; the
 // last two kill its process group. Without a script Run does nothing.
@@ -85,7 +85,7 @@ func (r *Runner) execute(ctx context.Context, command []string, e Event) error {
 	if err != nil {
 		return err
 	}
-	p, err := start(r.argv(command, e), r.env(e), out.writer)
+	p, err := start(r.argv(command, e), r.env(e), r.cfg.User, out.writer)
 	out.follow(r.log.With(zap.String("state", e.State)))
 	if err == nil {
 		err = p.await(ctx)
@@ -106,7 +106,7 @@ func (r *Runner) env(e Event) []string {
 	return []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"LANG=C.UTF-8",
-		"HOME=/root",
+		"HOME=" + r.cfg.User.home(),
 		"VIPD_STATE=" + e.State,
 		"VIPD_PREVIOUS=" + e.Previous,
 		"VIPD_TERM=" + strconv.FormatUint(e.Term, 10),

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/election"
+	"github.com/vipd/vipd/health"
 )
 
 func checkCommand(o *options) *cobra.Command {
@@ -68,6 +69,9 @@ func holderRows(c *config.Config) [][]string {
 		if h.Weight != 0 {
 			text += fmt.Sprintf(", weight %+d", h.Weight)
 		}
+		if script, ok := h.Probe.(health.Script); ok {
+			text += asUser(script.User.Name)
+		}
 		rows = append(rows, []string{"check", text})
 	}
 	unhealthy := "the best host holds"
@@ -95,7 +99,7 @@ func hookRows(c *config.Config) [][]string {
 	if len(c.Hooks.Notify) == 0 {
 		return [][]string{{"notify", "none"}}
 	}
-	rows := [][]string{{"notify", fmt.Sprintf("%s; timeout %s", strings.Join(c.Hooks.Notify, " "), c.Hooks.Timeout)}}
+	rows := [][]string{{"notify", fmt.Sprintf("%s; timeout %s%s", strings.Join(c.Hooks.Notify, " "), c.Hooks.Timeout, asUser(c.Hooks.User.Name))}}
 	if len(c.Hooks.Prepare) > 0 {
 		rows = append(rows, []string{"prepare", strings.Join(c.Hooks.Prepare, " ")})
 	}
@@ -107,4 +111,12 @@ func hookRows(c *config.Config) [][]string {
 		rows = append(rows, []string{"fence", strings.Join(c.Hooks.Fence, " ") + "; " + failure})
 	}
 	return rows
+}
+
+// asUser names the user of a script, if it has one of its own.
+func asUser(name string) string {
+	if name == "" {
+		return ""
+	}
+	return ", user " + name
 }

@@ -146,8 +146,8 @@ func TestCheckSaysWhatAConfigurationMeans(t *testing.T) {
 		{"full", fmt.Sprintf(`node: {name: vm1, address: 10.11.12.4:7601}
 vip: {interface: lo, addresses: [42.159.241.126, "2001:db8::7"]}
 detect: 200ms
-checks: [{name: appsvc, script: [%[1]s, --fast], interval: 1s, timeout: 900ms, fall: 2, rise: 3}]
-hooks: {notify: %[1]s, timeout: 30s}
+checks: [{name: appsvc, script: [%[1]s, --fast], interval: 1s, timeout: 900ms, fall: 2, rise: 3, user: nobody}]
+hooks: {notify: %[1]s, timeout: 30s, user: nobody}
 `, script)},
 		{"elsewhere", "node: {name: vm1, address: 10.11.12.9}\nvip: {interface: eth1, addresses: [42.159.241.126]}\n"},
 	}
