@@ -40,6 +40,7 @@ install: build ## install into DESTDIR/PREFIX (/usr/local); an existing configur
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/vipd README.md
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/vipd/docs docs/*.md
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/share/doc/vipd/examples deploy/examples/prepare.sh deploy/examples/fence-azure.sh
+	install -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/vipd/examples deploy/examples/*.conf deploy/examples/50-vipd.rules
 	install -d $(DESTDIR)/etc/vipd
 	test -e $(DESTDIR)/etc/vipd/vipd.yaml || install -m 0644 deploy/examples/vipd.yaml $(DESTDIR)/etc/vipd/vipd.yaml
 	for script in notify.sh check.sh; do test -e $(DESTDIR)/etc/vipd/$$script || \
