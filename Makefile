@@ -21,7 +21,7 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 # A recipe stops at its first failing command, also in the middle of a loop.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build install package demo test simulate steady mutants bench chaos upgrade model check deps clean
+.PHONY: help build install package sbom reproduce demo test simulate steady mutants bench chaos upgrade model check deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -40,17 +40,27 @@ install: build ## install into DESTDIR/PREFIX (/usr/local); an existing configur
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/vipd README.md
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/vipd/docs docs/*.md
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/share/doc/vipd/examples deploy/examples/prepare.sh deploy/examples/fence-azure.sh
+	install -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/vipd/examples deploy/examples/*.conf deploy/examples/50-vipd.rules
 	install -d $(DESTDIR)/etc/vipd
 	test -e $(DESTDIR)/etc/vipd/vipd.yaml || install -m 0644 deploy/examples/vipd.yaml $(DESTDIR)/etc/vipd/vipd.yaml
 	for script in notify.sh check.sh; do test -e $(DESTDIR)/etc/vipd/$$script || \
 		install -m 0755 deploy/examples/$$script $(DESTDIR)/etc/vipd/$$script; done
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 
-package: build ## dist/*.deb and dist/*.rpm
+package: build sbom ## dist/*.deb and dist/*.rpm, and what is in them
 	mkdir -p dist
 	export VERSION='$(call package_version,$(VERSION))' ARCH="$$($(GO) env GOARCH)" SOURCE_DATE_EPOCH='$(SOURCE_DATE)'; \
 	for packager in deb rpm; do $(TOOL) nfpm package --config deploy/nfpm.yaml --packager $$packager --target dist; done
 	@$(call give_back,dist)
+
+# From what the Go linker wrote into the program. No serial number and no time: the same program has the same list.
+sbom: build ## dist/vipd.cdx.json: the modules in bin/vipd, as CycloneDX
+	mkdir -p dist
+	$(TOOL) cyclonedx-gomod bin -json -noserial -notimestamp -std -version '$(VERSION)' -output dist/vipd.cdx.json bin/vipd
+	@$(call give_back,dist)
+
+reproduce: ## program, packages and SBOM built twice, in different surroundings: the same bytes
+	tools/reproduce '$(VERSION)' '$(SOURCE_DATE)'
 
 demo: root deps build ## as root: three hosts, a load balancer and Apache in namespaces, and what happens when they fail
 	$(GO) run ./internal/demo -vipd $(CURDIR)/bin/vipd

@@ -41,7 +41,7 @@ func Claim(path string) (*Socket, error) {
 	if path == "" || len(path) > maxSocketPath {
 		return nil, usagef("the socket's path %q must have 1 to %d bytes", path, maxSocketPath)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // the socket's mode says who may use it
 		return nil, fmt.Errorf("make the socket's directory: %w", err)
 	}
 	lock, err := os.OpenFile(path+lockSuffix, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
@@ -83,7 +83,11 @@ func (s *Socket) Listen() (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", s.path, err)
 	}
 	l.SetUnlinkOnClose(false)
+<<<<<<< HEAD
 	if err := errors.Join(letIn(fresh), os.Rename(fresh, s.path)); err != nil {
+=======
+	if err := errors.Join(os.Chmod(fresh, 0o660), os.Rename(fresh, s.path)); err != nil { //nolint:gosec // the group may use it
+>>>>>>> w-unit
 		_ = l.Close()
 		_ = os.Remove(fresh)
 		return nil, fmt.Errorf("listen on %s: %w", s.path, err)

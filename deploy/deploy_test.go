@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,29 +14,66 @@ import (
 	"github.com/vipd/vipd/config"
 )
 
+// The units as they are shipped, and with each drop-in.
 func TestUnitsAreSound(t *testing.T) {
-	tests := map[string]struct{ unit, dropIn string }{
-		"one group":          {"vipd.service", ""},
-		"one of many groups": {"vipd@.service", ""},
-		"hardened":           {"vipd.service", "examples/hardening.conf"},
+	tests := map[string]struct {
+		unit, dropIn string
+		exposure     int // tenths of what systemd-analyze security may say at most
+	}{
+		"one group":          {"vipd.service", "", 30},
+		"one of many groups": {"vipd@.service", "", 30},
+		"unconfined":         {"vipd.service", "examples/unconfined.conf", 100},
+		"unprivileged":       {"vipd.service", "examples/unprivileged.conf", 30},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			// systemd-analyze wants the program to exist.
 			unit := strings.ReplaceAll(read(t, test.unit), "/usr/bin/vipd", "/bin/true")
-			dir := t.TempDir()
-			write(t, filepath.Join(dir, test.unit), unit, 0o600)
+			file := filepath.Join(t.TempDir(), test.unit)
+			write(t, file, unit, 0o600)
 			if test.dropIn != "" {
-				write(t, filepath.Join(dir, test.unit+".d", "drop-in.conf"), read(t, test.dropIn), 0o600)
+				write(t, filepath.Join(file+".d", "drop-in.conf"), read(t, test.dropIn), 0o600)
 			}
-			verify := exec.Command("systemd-analyze", "verify", "--man=no", filepath.Join(dir, test.unit))
-			out, err := verify.CombinedOutput()
 			// An unknown key is only told, and the exit status is 0.
-			if err != nil || len(out) > 0 {
-				t.Errorf("systemd-analyze verify: %v (not installed? sudo make deps)\n%s", err, out)
+			if out := analyze(t, "verify", "--man=no", file); out != "" {
+				t.Errorf("systemd-analyze verify:\n%s", out)
 			}
+			analyze(t, "security", "--offline=yes", "--no-pager", "--threshold="+strconv.Itoa(test.exposure), file)
 		})
 	}
+}
+
+// analyze returns what systemd-analyze says, and fails the test if it exits with an error.
+func analyze(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "systemd-analyze", args...).CombinedOutput()
+	if err != nil {
+		t.Errorf("systemd-analyze %s: %v (not installed? sudo make deps)\n%s", args[0], err, out)
+	}
+	return string(out)
+}
+
+// Every key below "kept from" is in the drop-in, with a value that takes it back: with it, systemd-analyze finds nothing restricted.
+func TestUnconfinedTakesEveryRestrictionBack(t *testing.T) {
+	_, restrictions, ok := strings.Cut(read(t, "vipd.service"), "kept from")
+	restrictions, _, end := strings.Cut(restrictions, "RuntimeDirectory=")
+	if !ok || !end {
+		t.Fatal("vipd.service has no restrictions where this test looks for them")
+	}
+	if diff := cmp.Diff(keys(restrictions), keys(strings.TrimPrefix(settings(read(t, "examples/unconfined.conf")), "[Service]\n"))); diff != "" {
+		t.Errorf("unconfined.conf (-in the unit +taken back):\n%s", diff)
+	}
+}
+
+// keys returns what stands before the = of each line.
+func keys(unit string) []string {
+	var found []string
+	for line := range strings.Lines(settings(unit)) {
+		if key, _, ok := strings.Cut(line, "="); ok {
+			found = append(found, key)
+		}
+	}
+	return found
 }
 
 func TestTheTemplateUnitDiffersOnlyInNames(t *testing.T) {

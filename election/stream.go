@@ -300,7 +300,7 @@ func writeFrame(w io.Writer, h hello) error {
 	if err != nil {
 		return err
 	}
-	frame := binary.BigEndian.AppendUint32([]byte(magic), uint32(len(body)))
+	frame := binary.BigEndian.AppendUint32([]byte(magic), uint32(len(body))) //nolint:gosec // names and numbers, less than maxHello
 	_, err = w.Write(append(frame, body...))
 	return err
 }

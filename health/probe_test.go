@@ -1,15 +1,20 @@
 package health
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // wants runs a probe once and compares why it failed; want is empty if it should not.
@@ -124,6 +129,29 @@ func TestAProgramRunsUnderItsNameOrThatOfItsFile(t *testing.T) {
 	wants(t, Program{long}, "")
 	wants(t, Program{long[:15]}, "") // its name, as pgrep -x takes it
 	wants(t, Program{long[:16]}, "no process called "+long[:16]+" runs")
+}
+
+// The unit leaves vipd no CAP_SYS_PTRACE, without which the kernel does not say which file a process of more rights executes.
+func TestAProgramOfMoreRightsRunsUnderTheNameItWasCalledBy(t *testing.T) {
+	const long = "vipd-t-of-root-and-long"
+	pid := sleeps(t, long).Process.Pid
+	found := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends without its capabilities
+		none := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		if err := unix.Capset(&none, &make([]unix.CapUserData, 2)[0]); err != nil {
+			found <- err
+			return
+		}
+		if file, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil {
+			found <- errors.New("the kernel tells the file, " + file + ": this test proves nothing")
+			return
+		}
+		found <- Program{long}.try(t.Context())
+	}()
+	if err := <-found; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestAProgramWhoseFileWasReplacedRuns(t *testing.T) {

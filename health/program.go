@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,7 +17,7 @@ import (
 type Program struct {
 	// Name is that of the process, as pgrep -x takes it, or of the file that it executes. The kernel cuts the name of a
 	// process after 15 bytes (TASK_COMM_LEN), so that a longer Name can only be that of a file. To see the files of all
-	// processes takes CAP_SYS_PTRACE (proc_pid_exe(5)); without it a process is known by its own name alone.
+	// processes takes CAP_SYS_PTRACE (proc_pid_exe(5)); without it, what a process was called with stands for its file.
 	Name string
 }
 
@@ -48,10 +49,26 @@ func (p Program) try(ctx context.Context) error {
 // executes returns the name of the file that a process executes; empty if it is gone, or part of the kernel.
 func executes(pid int) string {
 	file, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return calledWith(pid)
+	case err != nil:
 		return ""
 	}
 	return filepath.Base(strings.TrimSuffix(file, " (deleted)")) // as after an update
+}
+
+// calledWith returns the name of the file in a command line, which everybody may see (proc_pid_cmdline(5)).
+func calledWith(pid int) string {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return ""
+	}
+	file, _, _ := bytes.Cut(line, []byte{0})
+	if len(file) == 0 {
+		return ""
+	}
+	return filepath.Base(string(file))
 }
 
 func (p PIDFile) try(context.Context) error {

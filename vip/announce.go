@@ -85,16 +85,16 @@ func gratuitousARP(operation byte, mac [6]byte, ip netip.Addr) []byte {
 
 // unsolicitedNA is an IPv6 packet from ip to all nodes that says that ip is at mac, whatever was known before.
 func unsolicitedNA(mac [6]byte, ip netip.Addr) []byte {
-	const override, targetLinkLayerAddress = 0x20, 2
+	const override, targetLinkLayerAddress, length = 0x20, 2, 32
 	allNodes := netip.IPv6LinkLocalAllNodes()
 	message := slices.Concat(
 		[]byte{advertisement, 0, 0, 0, override, 0, 0, 0}, ip.AsSlice(),
 		[]byte{targetLinkLayerAddress, 1}, mac[:],
 	)
 	// The checksum covers a pseudo-header: addresses, length, next header (RFC 8200 §8.1).
-	pseudo := slices.Concat(ip.AsSlice(), allNodes.AsSlice(), []byte{0, 0, 0, byte(len(message)), 0, 0, 0, icmpv6})
+	pseudo := slices.Concat(ip.AsSlice(), allNodes.AsSlice(), []byte{0, 0, 0, length, 0, 0, 0, icmpv6})
 	binary.BigEndian.PutUint16(message[2:], checksum(slices.Concat(pseudo, message)))
-	header := []byte{0x60, 0, 0, 0, 0, byte(len(message)), icmpv6, 255}
+	header := []byte{0x60, 0, 0, 0, 0, length, icmpv6, 255}
 	return slices.Concat(header, ip.AsSlice(), allNodes.AsSlice(), message)
 }
 

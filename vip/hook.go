@@ -65,8 +65,8 @@ func (f *Fence) verify(link netlink.Link) error {
 			if !there {
 				return fmt.Errorf("the %s filter was removed", direction(d))
 			}
-			if id := ebpf.ProgramID(filter.Id); id != ours {
-				return fmt.Errorf("the %s filter was replaced: program %d, ours is %d", direction(d), id, ours)
+			if filter.Id != int(ours) {
+				return fmt.Errorf("the %s filter was replaced: program %d, ours is %d", direction(d), filter.Id, ours)
 			}
 		}
 	}

@@ -45,7 +45,7 @@ func load(cfg Config) (*Fence, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map the deadline into memory: %w", err)
 	}
-	f := &Fence{cfg: cfg, page: page, deadline: (*atomic.Int64)(unsafe.Pointer(&page[0])), fenced: make(map[int]bool)}
+	f := &Fence{cfg: cfg, page: page, deadline: (*atomic.Int64)(unsafe.Pointer(&page[0])), fenced: make(map[int]bool)} //nolint:gosec // the page begins with the deadline, aligned
 	for _, d := range []direction{ingress, egress} {
 		f.programs[d], err = ebpf.NewProgram(&ebpf.ProgramSpec{
 			Name: "vipd_" + d.String(), Type: ebpf.SchedCLS, License: "Apache-2.0",
@@ -198,7 +198,7 @@ func match4(addrs []netip.Addr, hit string) asm.Instructions {
 	for _, addr := range addrs {
 		if addr.Is4() {
 			b := addr.As4()
-			code = append(code, asm.JEq.Imm32(first, int32(binary.NativeEndian.Uint32(b[:])), hit))
+			code = append(code, asm.JEq.Imm32(first, int32(binary.NativeEndian.Uint32(b[:])), hit)) //nolint:gosec // the same bits
 		}
 	}
 	return code
@@ -214,9 +214,9 @@ func match6(offset int16, addrs []netip.Addr, hit string) asm.Instructions {
 		if addr.Is6() {
 			b := addr.As16()
 			code = append(code,
-				asm.LoadImm(asm.R1, int64(binary.NativeEndian.Uint64(b[:8])), asm.DWord),
+				asm.LoadImm(asm.R1, int64(binary.NativeEndian.Uint64(b[:8])), asm.DWord), //nolint:gosec // the same bits
 				asm.Xor.Reg(asm.R1, first),
-				asm.LoadImm(asm.R2, int64(binary.NativeEndian.Uint64(b[8:])), asm.DWord),
+				asm.LoadImm(asm.R2, int64(binary.NativeEndian.Uint64(b[8:])), asm.DWord), //nolint:gosec // the same bits
 				asm.Xor.Reg(asm.R2, second),
 				asm.Or.Reg(asm.R1, asm.R2),
 				asm.JEq.Imm(asm.R1, 0, hit),

@@ -71,7 +71,7 @@ func (f *Fence) run(d direction, frame []byte) (netlink.TcAct, error) {
 			return 0, err
 		}
 		if verdict != 0 {
-			return netlink.TcAct(int32(verdict)), nil
+			return netlink.TcAct(int32(verdict)), nil //nolint:gosec // the same bits
 		}
 	}
 	return 0, fmt.Errorf("run the %s program: no verdict", d)

@@ -23,7 +23,7 @@ RESOURCE_GROUP= # <- the group that the machines are in
 SUBSCRIPTION=   # the name or id of theirs; empty: the one of the login
 WAIT=90         # seconds after which it is given up
 
-# With examples/hardening.conf the script may not read /root: log in, and have the login read, with another directory.
+# With examples/unprivileged.conf the script may not read /root: log in as vipd, and have the login read, with another directory.
 # export AZURE_CONFIG_DIR=/var/lib/vipd/azure
 
 # vm_of prints the name of a member's machine. Where it is not the member's own name, write a line for it.
