@@ -40,7 +40,7 @@ type host struct {
 }
 
 func thisHost() (host, error) {
-	h := host{links: make(map[string]net.Flags), uid: uint32(os.Geteuid())}
+	h := host{links: make(map[string]net.Flags), uid: uint32(os.Geteuid())} //nolint:gosec // never negative
 	links, err := net.Interfaces()
 	if err != nil {
 		return h, fmt.Errorf("list the links of this host: %w", err)

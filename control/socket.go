@@ -83,11 +83,7 @@ func (s *Socket) Listen() (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", s.path, err)
 	}
 	l.SetUnlinkOnClose(false)
-<<<<<<< HEAD
 	if err := errors.Join(letIn(fresh), os.Rename(fresh, s.path)); err != nil {
-=======
-	if err := errors.Join(os.Chmod(fresh, 0o660), os.Rename(fresh, s.path)); err != nil { //nolint:gosec // the group may use it
->>>>>>> w-unit
 		_ = l.Close()
 		_ = os.Remove(fresh)
 		return nil, fmt.Errorf("listen on %s: %w", s.path, err)
@@ -115,7 +111,7 @@ func letIn(path string) error {
 	case err != nil:
 		return err
 	}
-	return os.Chmod(path, 0o660)
+	return os.Chmod(path, 0o660) //nolint:gosec // the group may ask
 }
 
 // aside returns a name beside path that is no longer than it: the kernel would

@@ -225,7 +225,7 @@ func makePrivate(dir string) error {
 			return err
 		}
 	}
-	return os.Chmod(dir, 0o700)
+	return os.Chmod(dir, 0o700) //nolint:gosec // a directory
 }
 
 // Remove empties the directory of all that makes this host a member. Without its

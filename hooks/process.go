@@ -35,13 +35,8 @@ func start(argv, env []string, user User, out *os.File) (*process, error) {
 	return p, err
 }
 
-<<<<<<< HEAD
 func startOnce(argv, env []string, user User, out *os.File) (*process, error) {
-	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // a context kills the process alone, not its group
-=======
-func startOnce(argv, env []string, out *os.File) (*process, error) {
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx,gosec // a context kills the process alone, not its group; the program is the operator's
->>>>>>> w-unit
 	cmd.Env = env
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = out, out
