@@ -178,10 +178,10 @@ func (s Status) next() (name, why string, planned bool) {
 
 // elected says whether the best of those that are left would hold.
 func elected(best Member) (name, why string, planned bool) {
-	switch best.condition() {
-	case well:
+	switch {
+	case best.Healthy:
 		return best.Name, fmt.Sprintf("it is the best of those that are left (priority %d)", best.EffectivePriority()), false
-	case unwell:
+	case best.Able:
 		return best.Name, "no host is well; it holds as the last resort, unless `all_unhealthy: release` is set", false
 	}
 	return "", "none of those that are left can hold", false

@@ -36,13 +36,17 @@ func TestForecast(t *testing.T) {
 		"frozen and paused":               {frozen, Suppose{Pause: []string{"vm1"}}, "vm1: it is paused by an operator, but the cluster is frozen"},
 		"all are paused and one is lost":  {paused(1), Suppose{Pause: []string{"vm3"}, Lose: []string{"vm1"}}, ": none of those that are left can hold"},
 		"all fail": {
-			nil, Suppose{Fail: append(sick, "web@vm1")},
+			nil,
+			Suppose{Fail: append(sick, "web@vm1")},
 			"vm1: it is unwell: web fails, but no other host is well; it keeps the addresses, unless `all_unhealthy: release` is set",
 		},
 		"all others fail and the holder is lost": {
 			nil, Suppose{Lose: []string{"vm1"}, Fail: sick}, "vm3: no host is well; it holds as the last resort, unless `all_unhealthy: release` is set",
 		},
-		"others can't":              {func(s *Status) { s.Members[1].Witness, s.Members[1].Able, s.Members[1].Healthy = true, false, false; paused(2)(s) }, Suppose{Lose: []string{"vm1"}}, ": none of those that are left can hold"},
+		"others can't": {func(s *Status) {
+			s.Members[1].Witness, s.Members[1].Able, s.Members[1].Healthy = true, false, false
+			paused(2)(s)
+		}, Suppose{Lose: []string{"vm1"}}, ": none of those that are left can hold"},
 		"frozen":                    {frozen, Suppose{Fail: []string{"web@vm1"}}, "vm1: it is unwell: web fails, but the cluster is frozen"},
 		"frozen and lost":           {frozen, Suppose{Lose: []string{"vm1"}}, "vm3: " + best},
 		"nobody holds now":          {func(s *Status) { s.Leader = Member{} }, Suppose{}, "vm3: " + best},
@@ -53,8 +57,11 @@ func TestForecast(t *testing.T) {
 		"not while frozen":          {func(s *Status) { preempts(s); frozen(s) }, Suppose{}, "vm1: it is well, and stays"},
 		"not while it is held back": {func(s *Status) { preempts(s); s.Members[2].HoldDown = time.Now() }, Suppose{}, "vm1: it is well, and stays"},
 		"the holder is unable": {
-			func(s *Status) { s.Members[0].Able, s.Members[0].Healthy, s.Members[0].Reason = false, false, "stopping" },
-			Suppose{Fail: sick}, "vm3: vm1 is not able: stopping; it is the best of the others (priority 150), planned",
+			func(s *Status) {
+				s.Members[0].Able, s.Members[0].Healthy, s.Members[0].Reason = false, false, "stopping"
+			},
+			Suppose{Fail: sick},
+			"vm3: vm1 is not able: stopping; it is the best of the others (priority 150), planned",
 		},
 		"nobody is able": {
 			func(s *Status) {
@@ -62,7 +69,8 @@ func TestForecast(t *testing.T) {
 					s.Members[i].Able, s.Members[i].Healthy, s.Members[i].Reason = false, false, "released"
 				}
 			},
-			Suppose{}, ": vm1 is not able: released, and no other host can hold",
+			Suppose{},
+			": vm1 is not able: released, and no other host can hold",
 		},
 	}
 	for name, test := range tests {

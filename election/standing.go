@@ -147,26 +147,18 @@ func (n *Node) compare(a, b raft.ServerID) int {
 // compareMembers orders members by how well they are placed to hold, the best first: by
 // health, then by priority, then by name.
 func compareMembers(a, b Member) int {
-	return cmp.Or(int(b.condition()-a.condition()), b.EffectivePriority()-a.EffectivePriority(), compareNames(a.Name, b.Name))
+	return cmp.Or(b.condition()-a.condition(), b.EffectivePriority()-a.EffectivePriority(), compareNames(a.Name, b.Name))
 }
 
 // condition says roughly how well a member is: the greater the better.
-type condition int
-
-const (
-	unable condition = iota
-	unwell
-	well
-)
-
-func (m Member) condition() condition {
+func (m Member) condition() int {
 	switch {
 	case m.Healthy:
-		return well
+		return 2
 	case m.Able:
-		return unwell
+		return 1
 	}
-	return unable
+	return 0
 }
 
 // mayRelieve reports whether a holder may hand over to m: one that could go on itself does
@@ -205,8 +197,8 @@ func (n *Node) Paused() bool {
 }
 
 // Freeze asks the leader, wherever it is, to have no hand-over in the whole cluster from
-// now on, except where a lease is lost or a daemon is stopped. A cluster that is frozen
-// stays so, and names who froze it first.
+// now on, except where a lease is lost, a daemon is stopped, or a holder is not able to
+// hold at all. A cluster that is frozen stays so, and names who froze it first.
 func (n *Node) Freeze(ctx context.Context) error {
 	return n.callLeader(ctx, "", pathFreeze, Freeze{By: n.cfg.Name, Time: time.Now()}, nil)
 }

@@ -10,7 +10,7 @@ import (
 func (s *Status) explain(now time.Time) {
 	for i := range s.Members {
 		m := &s.Members[i]
-		if m.HoldDown.Before(now) || m.EffectivePriority() <= s.Leader.EffectivePriority() {
+		if m.HoldDown.Before(now) || !m.Preempt || m.EffectivePriority() <= s.Leader.EffectivePriority() {
 			m.HoldDown = time.Time{}
 		}
 		what, _ := m.obstacle(s.Detect)
