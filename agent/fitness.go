@@ -34,8 +34,11 @@ func (d *decision) tellStanding() {
 // standing is what the cluster should know of this host.
 func (s State) standing() election.Standing {
 	fitness, reason := s.judge()
-	priority := cmp.Or(s.Policy.Priority, election.DefaultPriority) + s.Shift
-	return election.Standing{Fitness: fitness, Reason: reason, Priority: min(max(priority, 1), 254), Paused: s.Paused, Checks: s.Checks}
+	base := cmp.Or(s.Policy.Priority, election.DefaultPriority)
+	return election.Standing{
+		Fitness: fitness, Reason: reason, Priority: min(max(base+s.Shift, 1), 254), Base: base, Preempt: s.Policy.Preempt,
+		Paused: s.Paused, Checks: s.Checks,
+	}
 }
 
 func (s State) fitness() election.Fitness {

@@ -10,7 +10,11 @@ func (r *reader) holder(m mapping, c *Config) {
 	r.probe(m.get("probe"), c)
 	r.preempt(m.get("preempt"), m.get("preempt_delay"), c)
 	c.ReleaseUnwell = r.choice(m.get("all_unhealthy"), "hold", "release") == "release"
-	c.DrainTime = r.duration(m.get("drain_time"), 0, span{0, 10 * time.Minute})
+	drain := m.get("drain_time")
+	c.DrainTime = r.duration(drain, 0, span{0, 10 * time.Minute})
+	if m.get("probe").node == nil {
+		r.without(drain, "probe.listen")
+	}
 }
 
 func (r *reader) preempt(v, delay value, c *Config) {

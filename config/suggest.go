@@ -11,6 +11,9 @@ func unknownKeyHint(path, name string) string {
 	if _, err := netip.ParseAddr(name + ":"); err == nil {
 		return fmt.Sprintf("put an address that ends in a colon in quotes: %q", name+":")
 	}
+	if hint := keepalivedHint(name); hint != "" {
+		return hint
+	}
 	if known, ok := nearest(name, namesIn(path)); ok {
 		return fmt.Sprintf("did you mean %s?", known)
 	}
@@ -23,6 +26,25 @@ func unknownKeyHint(path, name string) string {
 		return fmt.Sprintf("%s belongs in %s", name, strings.Join(homes, " or "))
 	}
 	return "the keys here are " + strings.Join(namesIn(path), ", ")
+}
+
+// keepalivedHint says what takes the place of a word from a file of keepalived; empty if it is none.
+func keepalivedHint(name string) string {
+	switch name {
+	case "nopreempt":
+		return "that is the default: take it out"
+	case "virtual_router_id", "advert_int":
+		return "there is none here; see detect"
+	case "state":
+		return "there is none here; the hosts agree on it"
+	case "virtual_ipaddress":
+		return "here they are called vip.addresses"
+	case "track_script", "vrrp_script":
+		return "here they are called checks"
+	case "notify_master", "notify_backup", "notify_fault", "notify_stop":
+		return "one script gets all states: hooks.notify"
+	}
+	return ""
 }
 
 // nearest finds the candidate that a word is most likely a misspelling of: at most

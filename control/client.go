@@ -50,6 +50,11 @@ func (c *Client) Leader(ctx context.Context) (Leader, error) {
 	return exchange[Leader](ctx, c, http.MethodGet, "leader", nil)
 }
 
+// Simulate implements [Daemon].
+func (c *Client) Simulate(ctx context.Context, s Suppose) (Forecast, error) {
+	return exchange[Forecast](ctx, c, http.MethodGet, "simulate?"+s.query(), nil)
+}
+
 // Init implements [Daemon].
 func (c *Client) Init(ctx context.Context) (Formed, error) {
 	return exchange[Formed](ctx, c, http.MethodPost, "init", noArguments{})

@@ -72,15 +72,19 @@ func keepsItsPromises(t *testing.T, way func(*controltest.Host) control.Daemon) 
 
 	_, err = vm2.Join(ctx, "10.11.12.6")
 	refused(t, "join a host that is no member", err, control.CodeFailed)
-	joined := control.Joined{Cluster: controltest.ClusterID, Leader: "vm1", Members: []string{"vm1", "vm2"}}
+	joined := control.Joined{Cluster: controltest.ClusterID, Leader: "vm1", Members: []string{"vm1", "vm2"}, Waiting: true}
 	j, err := vm2.Join(ctx, "10.11.12.4")
 	same(t, "join", joined, j, err)
-	joined.Already = true
 	j, err = vm2.Join(ctx, "10.11.12.4:7600")
-	same(t, "join again", joined, j, err)
+	same(t, "join again, without a vote", joined, j, err)
+	_, err = vm1.Transfer(ctx, control.Transfer{Node: "vm2"})
+	refused(t, "transfer to a member without a vote", err, control.CodeFailed)
 	joined = control.Joined{Cluster: controltest.ClusterID, Leader: "vm1", Members: []string{"vm1", "vm2", "vm3"}}
 	j, err = vm3.Join(ctx, "10.11.12.5")
 	same(t, "join by way of a follower", joined, j, err)
+	joined.Already = true
+	j, err = vm2.Join(ctx, "10.11.12.4:7600")
+	same(t, "join again", joined, j, err)
 
 	m, err := vm3.Transfer(ctx, control.Transfer{Node: "vm2"})
 	same(t, "transfer", control.Moved{From: "vm1", To: "vm2", Term: 2, Took: m.Took}, m, err)
@@ -89,9 +93,10 @@ func keepsItsPromises(t *testing.T, way func(*controltest.Host) control.Daemon) 
 	m, err = vm3.Transfer(ctx, control.Transfer{})
 	same(t, "transfer to anybody", control.Moved{From: "vm2", To: "vm1", Term: 3, Took: m.Took}, m, err)
 	_, err = vm3.Transfer(ctx, control.Transfer{Node: "vm9"})
-	refused(t, "transfer to a stranger", err, control.CodeFailed)
+	refused(t, "transfer to a stranger", err, control.CodeUsage)
 
-	refused(t, "remove a stranger", vm1.Remove(ctx, "vm9"), control.CodeFailed)
+	refused(t, "remove a stranger", vm1.Remove(ctx, "vm9"), control.CodeUsage)
+	refused(t, "remove the holder", vm2.Remove(ctx, "vm1"), control.CodeFailed)
 	done(t, "remove", vm1.Remove(ctx, "vm3"))
 	done(t, "leave", vm1.Leave(ctx))
 	done(t, "leave again", vm1.Leave(ctx))
@@ -102,11 +107,21 @@ func keepsItsPromises(t *testing.T, way func(*controltest.Host) control.Daemon) 
 		t.Errorf("at the end: holder %v, members %v; want vm2 alone", s.Holder, s.Cluster.Members)
 	}
 
+	_, err = vm2.Simulate(ctx, control.Suppose{Lose: []string{"vm9"}})
+	refused(t, "simulate the loss of a stranger", err, control.CodeUsage)
+	f, err := vm2.Simulate(ctx, control.Suppose{Lose: []string{"vm2"}})
+	same(t, "simulate the loss of the last member", control.Forecast{
+		Before: "vm2", Why: "0 of 1 voters would be left, and 1 are needed",
+		Members: []control.ForecastMember{{Name: "vm2", Priority: 100, Why: "silent for longer than 500ms"}},
+	}, f, err)
+
 	cluster.Cut()
 	_, err = vm2.Transfer(ctx, control.Transfer{})
 	refused(t, "transfer without a leader", err, control.CodeNoLeader)
 	_, err = vm3.Join(ctx, "10.11.12.5")
 	refused(t, "join without a leader", err, control.CodeNoLeader)
+	_, err = vm2.Simulate(ctx, control.Suppose{})
+	refused(t, "simulate without a leader", err, control.CodeNoLeader)
 	refused(t, "remove without a leader", vm2.Remove(ctx, "vm2"), control.CodeNoLeader)
 
 	ended, end := context.WithCancel(ctx)
@@ -120,14 +135,17 @@ func keepsItsPromises(t *testing.T, way func(*controltest.Host) control.Daemon) 
 func keepsItsPromisesToKeepStill(t *testing.T, way func(*controltest.Host) control.Daemon) {
 	t.Helper()
 	ctx := t.Context()
-	cluster := controltest.NewCluster("vm1", "vm2")
-	vm1, vm2 := way(cluster.Host("vm1")), way(cluster.Host("vm2"))
-	refused(t, "freeze without a cluster", vm1.Freeze(ctx), control.CodeNoLeader)
+	cluster := controltest.NewCluster("vm1", "vm2", "vm3")
+	vm1, vm2, vm3 := way(cluster.Host("vm1")), way(cluster.Host("vm2")), way(cluster.Host("vm3"))
+	refused(t, "freeze without a cluster", vm1.Freeze(ctx), control.CodeFailed)
 	done(t, "pause without a cluster", vm2.Pause(ctx))
 	_, err := vm1.Init(ctx)
 	done(t, "init", err)
 	_, err = vm2.Join(ctx, "10.11.12.4")
 	done(t, "join", err)
+	_, err = vm3.Join(ctx, "10.11.12.4")
+	done(t, "join", err)
+	done(t, "pause a third one for the rest of the test", vm3.Pause(ctx))
 
 	_, err = vm1.Transfer(ctx, control.Transfer{Node: "vm2"})
 	refused(t, "transfer to a paused member", err, control.CodeFailed)

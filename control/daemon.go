@@ -16,6 +16,10 @@ type Daemon interface {
 	// Leader says who holds the addresses, from what this host knows: it asks
 	// nobody. While nobody does, the error's exit code is [CodeNoLeader].
 	Leader(ctx context.Context) (Leader, error)
+	// Simulate says who would hold if all of that happened at once. It does nothing. A
+	// member or a check that there is not is a mistake ([CodeUsage]); while it is not
+	// known who can be reached, the exit code is [CodeNoLeader].
+	Simulate(ctx context.Context, s Suppose) (Forecast, error)
 	// Init founds a cluster of which this host is the first member. On a host
 	// that is a member already it changes nothing and sets Already.
 	Init(ctx context.Context) (Formed, error)
@@ -27,10 +31,11 @@ type Daemon interface {
 	// a host that is in no cluster it does nothing.
 	Leave(ctx context.Context) error
 	// Remove takes another host, lost or not, out of the cluster. A name or id
-	// that no member has is an error: it is more likely misspelt than gone.
+	// that no member has is a mistake ([CodeUsage]): it is more likely misspelt than gone.
 	Remove(ctx context.Context, node string) error
 	// Transfer hands the addresses over as t says. Where t.Node holds them
-	// already it does nothing: From equals To.
+	// already it does nothing: From equals To. A t.Node that no member has is a
+	// mistake ([CodeUsage]).
 	Transfer(ctx context.Context, t Transfer) (Moved, error)
 	// Pause keeps this host from holding until Resume, also across restarts; it
 	// keeps its vote. What it holds it hands over as soon as another member can
@@ -40,8 +45,8 @@ type Daemon interface {
 	// Resume undoes Pause. On a host that is not paused it does nothing.
 	Resume(ctx context.Context) error
 	// Freeze keeps the addresses from moving until Thaw, on order too: only a
-	// holder that is lost or stopped is replaced. A cluster that is frozen
-	// already remembers who froze it first.
+	// holder that is lost, stopped, or not able to hold at all is replaced. A
+	// cluster that is frozen already remembers who froze it first.
 	Freeze(ctx context.Context) error
 	// Thaw undoes Freeze. In a cluster that is not frozen it does nothing.
 	Thaw(ctx context.Context) error
@@ -50,7 +55,7 @@ type Daemon interface {
 // Transfer is a wish to move the addresses.
 type Transfer struct {
 	Node  string `json:"node"`  // a name or an id; "" leaves the choice to the daemon
-	Hasty bool   `json:"hasty"` // do not wait until the connections have drained
+	Hasty bool   `json:"hasty"` // do not prepare the successor, and do not wait until the connections have drained
 }
 
 // Formed is the answer to init.

@@ -37,11 +37,8 @@ func (s Status) hostFindings() []string {
 	if s.Node.Paused {
 		found = append(found, "THIS HOST IS PAUSED and does not take the addresses over: `vipd resume` when the work on it is done")
 	}
-	switch {
-	case !s.Fence.Armed:
+	if !s.Fence.Armed {
 		found = append(found, because("the fence is not armed, so this host does not stand for election", s.Fence.Error))
-	case s.Fence.Error != "":
-		found = append(found, because("something is wrong with the fence", s.Fence.Error))
 	}
 	if s.Node.State == StateFault && s.Fence.Armed {
 		found = append(found, because("this host is in FAULT", s.Node.Reason))
@@ -64,11 +61,11 @@ func (s Status) hookFindings() []string {
 	took := Millis(s.Time.Sub(h.Last))
 	switch {
 	case h.Running == StateMaster && took > slowHook:
-		return []string{fmt.Sprintf("the notify script (MASTER) has been running for %s, so the service may not be up yet", rough(took.Duration()))}
+		return []string{fmt.Sprintf("the notify script (MASTER) has been running for %s, so the service may not be up yet", Span(took.Duration()))}
 	case h.Running != "" && took > slowHook && s.Lease.Held:
-		return []string{fmt.Sprintf("the notify script (%s) has been running for %s; the hand-over waits for it", h.Running, rough(took.Duration()))}
+		return []string{fmt.Sprintf("the notify script (%s) has been running for %s; the hand-over waits for it", h.Running, Span(took.Duration()))}
 	case h.Running != "" && took > slowHook:
-		return []string{fmt.Sprintf("the notify script (%s) has been running for %s", h.Running, rough(took.Duration()))}
+		return []string{fmt.Sprintf("the notify script (%s) has been running for %s", h.Running, Span(took.Duration()))}
 	case h.Running == "" && h.LastError != "":
 		return []string{because("the last run of the notify script ("+h.LastState+") failed", h.LastError)}
 	}
@@ -81,8 +78,8 @@ func (s Status) frozenFindings() []string {
 	if f == nil {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s has frozen the cluster, %s ago: the addresses do not move unless their holder is lost or stopped; `vipd thaw` ends it",
-		f.By, rough(max(0, s.Time.Sub(f.Time))))}
+	return []string{fmt.Sprintf("%s has frozen the cluster, %s ago: the addresses do not move unless their holder is lost, stopped, or not able to hold at all; `vipd thaw` ends it",
+		f.By, Span(s.Time.Sub(f.Time)))}
 }
 
 // memberFindings says what is wrong with the members.
@@ -91,7 +88,8 @@ func (s Status) memberFindings() []string {
 	for _, m := range s.Cluster.Members {
 		switch {
 		case m.Contact != nil && *m.Contact > s.Cluster.Detect:
-			found = append(found, fmt.Sprintf("%s has been silent for %s", m.Name, rough(m.Contact.Duration())))
+			found = append(found, fmt.Sprintf("%s has been silent for %s", m.Name, Span(m.Contact.Duration())))
+		case m.Witness, m.Paused: // are not meant to be healthy
 		case !m.Healthy && !(m.Self && s.Node.State == StateFault):
 			found = append(found, because(m.Name+" is not healthy", m.Reason))
 		}
@@ -165,11 +163,4 @@ func because(what, why string) string {
 		return what
 	}
 	return what + ": " + why
-}
-
-func rough(d time.Duration) time.Duration {
-	if d < 10*time.Second {
-		return d.Round(time.Millisecond)
-	}
-	return d.Round(time.Second)
 }

@@ -30,9 +30,12 @@ func TestFindings(t *testing.T) {
 			func(s *Status) { s.Cluster.Members[1].Witness, s.Cluster.Members[2].Voter = true, false },
 			[]string{"with one host and a witness the loss of either stops the service; add a host"},
 		},
-		"two hosts and a witness": {func(s *Status) { s.Cluster.Members[1].Witness = true }, nil},
+		"two hosts and a witness": {func(s *Status) {
+			m := &s.Cluster.Members[1]
+			m.Witness, m.Able, m.Healthy, m.Reason = true, false, false, "a witness"
+		}, nil},
 		"this host is paused": {func(s *Status) {
-			s.Node.Paused, s.Cluster.Members[0].Paused = true, true
+			s.Node.Paused, s.Cluster.Members[0].Paused, s.Cluster.Members[0].Healthy = true, true, false
 		}, []string{"THIS HOST IS PAUSED and does not take the addresses over: `vipd resume` when the work on it is done"}},
 		"paused, in no cluster": {func(s *Status) {
 			s.Cluster, s.Holder, s.Node.State, s.VIP.Bound, s.Node.Paused = Cluster{}, nil, StateBackup, false, true
@@ -40,10 +43,13 @@ func TestFindings(t *testing.T) {
 			"this host is in no cluster yet: found one with `vipd init` or join one with `vipd join <peer>`",
 			"THIS HOST IS PAUSED and does not take the addresses over: `vipd resume` when the work on it is done",
 		}},
-		"a member is paused": {func(s *Status) { s.Cluster.Members[1].Paused = true }, []string{"vm2 is paused and does not take the addresses over"}},
+		"a member is paused": {func(s *Status) {
+			m := &s.Cluster.Members[1]
+			m.Paused, m.Able, m.Healthy, m.Reason = true, false, false, "paused by an operator"
+		}, []string{"vm2 is paused and does not take the addresses over"}},
 		"frozen": {
 			func(s *Status) { s.Cluster.Frozen = &Frozen{By: "vm2", Time: at("02:58:30")} },
-			[]string{"vm2 has frozen the cluster, 1m30s ago: the addresses do not move unless their holder is lost or stopped; `vipd thaw` ends it"},
+			[]string{"vm2 has frozen the cluster, 1 min ago: the addresses do not move unless their holder is lost, stopped, or not able to hold at all; `vipd thaw` ends it"},
 		},
 		"no quorum": {func(s *Status) {
 			s.Cluster.Quorum.Reachable, s.Holder, s.Node.State, s.VIP.Bound = new(1), nil, StateBackup, false
@@ -53,24 +59,23 @@ func TestFindings(t *testing.T) {
 		}},
 		"quorum unknown":     {func(s *Status) { s.Cluster.Quorum.Reachable = nil }, nil},
 		"fence not armed":    {func(s *Status) { s.Fence = Fence{Error: "no CAP_BPF"} }, []string{"the fence is not armed, so this host does not stand for election: no CAP_BPF"}},
-		"fence in trouble":   {func(s *Status) { s.Fence.Error = "filter gone from eth0" }, []string{"something is wrong with the fence: filter gone from eth0"}},
 		"fault":              {func(s *Status) { s.Node.State, s.Node.Reason, s.VIP.Bound = StateFault, "appsvc", false }, []string{"this host is in FAULT: appsvc"}},
 		"held but not bound": {func(s *Status) { s.VIP.Bound = false }, []string{"this host holds the lease but the addresses are not bound"}},
 		"bound but not held": {func(s *Status) { s.Node.State = StateBackup }, []string{"the addresses are bound though this host does not hold them (the fence keeps them silent)"}},
 		"hook failed":        {func(s *Status) { s.Hooks.LastError = "exit status 3" }, []string{"the last run of the notify script (MASTER) failed: exit status 3"}},
 		"hook still starting the service": {func(s *Status) {
 			s.Hooks.Running, s.Hooks.Last, s.Hooks.LastError = StateMaster, s.Time.Add(-12*time.Second), "exit status 3"
-		}, []string{"the notify script (MASTER) has been running for 12s, so the service may not be up yet"}},
-		"hook still stopping the service": {func(s *Status) { s.Hooks.Running, s.Hooks.Last = StateBackup, s.Time.Add(-1500*time.Millisecond) }, []string{"the notify script (BACKUP) has been running for 1.5s; the hand-over waits for it"}},
+		}, []string{"the notify script (MASTER) has been running for 12 s, so the service may not be up yet"}},
+		"hook still stopping the service": {func(s *Status) { s.Hooks.Running, s.Hooks.Last = StateBackup, s.Time.Add(-1500*time.Millisecond) }, []string{"the notify script (BACKUP) has been running for 1.5 s; the hand-over waits for it"}},
 		"hook still running after a loss": {func(s *Status) {
 			s.Node.State, s.VIP.Bound, s.Lease.Held, s.Hooks.Running, s.Hooks.Last = StateBackup, false, false, StateBackup, s.Time.Add(-1500*time.Millisecond)
-		}, []string{"the notify script (BACKUP) has been running for 1.5s"}},
+		}, []string{"the notify script (BACKUP) has been running for 1.5 s"}},
 		"hook has just begun": {func(s *Status) { s.Hooks.Running, s.Hooks.Last = StateMaster, s.Time.Add(-time.Second) }, nil},
 		"member unhealthy":    {func(s *Status) { s.Cluster.Members[2].Healthy = false }, []string{"vm3 is not healthy"}},
 		"member silent": {func(s *Status) {
 			s.Cluster.Members[1].Contact = new(Millis(72345 * time.Millisecond))
 			s.Cluster.Members[1].Healthy = false
-		}, []string{"vm2 has been silent for 1m12s"}},
+		}, []string{"vm2 has been silent for 1 min"}},
 		"member heard a detect ago": {func(s *Status) { s.Cluster.Members[1].Contact = new(s.Cluster.Detect) }, nil},
 		"itself unhealthy and in FAULT is said once": {func(s *Status) {
 			s.Node.State, s.Node.Reason, s.VIP.Bound = StateFault, "appsvc: exit status 1", false
@@ -95,8 +100,8 @@ func TestTheDaemonsOwnWarningsComeFirstAndAreNotChanged(t *testing.T) {
 	s := well()
 	s.Warnings = make([]string, 1, 8)
 	s.Warnings[0] = "the disk is slow"
-	s.Fence.Error = "filter gone"
-	want := []string{"the disk is slow", "something is wrong with the fence: filter gone"}
+	s.Fence = Fence{Error: "the ingress filter was removed"}
+	want := []string{"the disk is slow", "the fence is not armed, so this host does not stand for election: the ingress filter was removed"}
 	if d := cmp.Diff(want, s.complete().Warnings); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -64,6 +66,41 @@ func FuzzOrders(f *testing.F) {
 		}
 		if len(d.name) > maxName || !utf8.ValidString(d.name) || strings.ContainsAny(d.name, "\x00\n\r\t \x1b") {
 			t.Errorf("the daemon was asked about %q", d.name)
+		}
+	})
+}
+
+func (r *recorder) Simulate(_ context.Context, s Suppose) (Forecast, error) {
+	return Forecast{}, r.take(strings.Join(slices.Concat(s.Fail, s.Lose, s.Pause), ""))
+}
+
+// FuzzSuppositions sends any query: the answer is JSON, and the daemon is asked if and
+// only if it is 200, with names that may be logged and that the client would send alike.
+func FuzzSuppositions(f *testing.F) {
+	for _, query := range []string{"", "lose=vm1", "fail=web@vm1&lose=vm2&lose=vm3&pause=vm4", "fail=web", "lose=", "lose=%00", "%zz", "loose=vm1", "lose=vm1;pause=vm2", strings.Repeat("lose=a&", maxSupposed+1)} {
+		f.Add(query)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		d := new(recorder)
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, "/v1/simulate", nil)
+		r.URL.RawQuery = query
+		routes(d, zap.NewNop()).ServeHTTP(w, r)
+		if !json.Valid(w.Body.Bytes()) {
+			t.Errorf("the answer is not JSON: %q", w.Body)
+		}
+		if asked := w.Code == http.StatusOK; asked != d.asked || !asked && w.Code != http.StatusBadRequest {
+			t.Errorf("status %d, but asked is %v", w.Code, d.asked)
+		}
+		if !utf8.ValidString(d.name) || strings.ContainsAny(d.name, "\x00\n\r\t \x1b") {
+			t.Errorf("the daemon was asked about %q", d.name)
+		}
+		s, err := readSuppose(query)
+		if err != nil {
+			return
+		}
+		if back, err := readSuppose(s.query()); err != nil || !reflect.DeepEqual(s, back) {
+			t.Errorf("%+v became %+v, %v", s, back, err)
 		}
 	})
 }

@@ -20,6 +20,14 @@ func routes(d Daemon, log *zap.Logger) http.Handler {
 	mux.Handle("GET /v1/leader", question(func(ctx context.Context) (Leader, error) {
 		return d.Leader(ctx)
 	}))
+	mux.HandleFunc("GET /v1/simulate", func(w http.ResponseWriter, r *http.Request) {
+		s, err := readSuppose(r.URL.RawQuery)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		answer(w, r, questionLimit, func(ctx context.Context) (Forecast, error) { return simulate(ctx, d, s) })
+	})
 	mux.Handle("POST /v1/init", order(g, func(ctx context.Context, _ noArguments) (Formed, error) {
 		return d.Init(ctx)
 	}))
@@ -41,6 +49,12 @@ func routes(d Daemon, log *zap.Logger) http.Handler {
 		writeError(w, usagef("vipd has no %s %s", r.Method, r.URL.Path))
 	})
 	return mux
+}
+
+func simulate(ctx context.Context, d Daemon, s Suppose) (Forecast, error) {
+	f, err := d.Simulate(ctx, s)
+	f.Members = listed(f.Members)
+	return f, err
 }
 
 func status(ctx context.Context, d Daemon) (Status, error) {

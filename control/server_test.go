@@ -40,8 +40,11 @@ func TestWhatIsAskedWronglyIsRefusedAndSaysWhy(t *testing.T) {
 		"no yes or no":     {"POST", "/v1/transfer", `{"hasty":"yes"}`, 400, `{"error":"read the request: json: cannot unmarshal string into Go struct field Transfer.hasty of type bool","code":2}`},
 		"pause with words": {"POST", "/v1/pause", `{"node":"vm1"}`, 400, `{"error":"read the request: json: unknown field \"node\"","code":2}`},
 		"a question":       {"GET", "/v1/freeze", "", 400, `{"error":"vipd has no GET /v1/freeze","code":2}`},
+		"a check nowhere":  {"GET", "/v1/simulate?fail=appsvc", "", 400, `{"error":"\"appsvc\" does not say which check on which host","hint":"write CHECK@NODE, for example appsvc@vm1","code":2}`},
+		"an odd event":     {"GET", "/v1/simulate?loose=vm1", "", 400, `{"error":"simulate knows no \"loose\", only fail, lose and pause","code":2}`},
+		"lots of events":   {"GET", "/v1/simulate?" + strings.Repeat("lose=vm1&", 65), "", 400, `{"error":"more than 64 things are supposed at once","code":2}`},
 		"a long body":      {"POST", "/v1/init", strings.Repeat(" ", 5000), 400, `{"error":"the request is longer than 4096 bytes","code":2}`},
-		"nobody leads":     {"GET", "/v1/leader", "", 503, "{\"error\":\"there is no leader now\",\"hint\":\"`vipd status` says what this host knows\",\"code\":3}"},
+		"nobody leads":     {"GET", "/v1/leader", "", 503, "{\"error\":\"there is no leader now\",\"hint\":\"an election takes about the detect time; if this lasts, too few members reach each other: see `vipd status`; if a majority is lost for ever: `vipd recover --help`\",\"code\":3}"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -93,7 +96,7 @@ func TestTheLogSaysWhoGaveAnOrderAndWhatBecameOfItAndNothingOfQuestions(t *testi
 	if _, err := vm1.Transfer(t.Context(), control.Transfer{Node: "vm1"}); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, "remove", vm1.Remove(t.Context(), "vm9"), control.CodeFailed)
+	refused(t, "remove", vm1.Remove(t.Context(), "vm9"), control.CodeUsage)
 
 	var got []string
 	for _, entry := range logs.All() {
@@ -111,7 +114,7 @@ func TestTheLogSaysWhoGaveAnOrderAndWhatBecameOfItAndNothingOfQuestions(t *testi
 		"an operator gives an order map[arguments:{vm1 false} order:/v1/transfer " + who + "]",
 		"the order was carried out map[arguments:{vm1 false} order:/v1/transfer " + who + "]",
 		"an operator gives an order map[arguments:{vm9} order:/v1/remove " + who + "]",
-		"the order was not carried out map[arguments:{vm9} error:no member is named \"vm9\" order:/v1/remove " + who + "]",
+		"the order was not carried out map[arguments:{vm9} error:there is no member \"vm9\" order:/v1/remove " + who + "]",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("log (-want +got):\n%s", d)

@@ -5,7 +5,7 @@ import "time"
 // The four states a host can be in, as keepalived's notify scripts know them.
 const (
 	StateMaster = "MASTER" // it holds the lease and the addresses
-	StateBackup = "BACKUP" // it is ready to take over
+	StateBackup = "BACKUP" // it does not hold: it is ready to, paused, or a witness
 	StateFault  = "FAULT"  // it can't or must not hold: a check fails, the fence is not armed, …
 	StateStop   = "STOP"   // it is shutting down
 )
@@ -85,7 +85,9 @@ type Member struct {
 	// Contact is how long ago this host last heard of that member, nil when it
 	// does not know: only the leader hears of all.
 	Contact  *Millis       `json:"contact_ms"`
-	Priority int           `json:"priority"` // as in Node
+	Priority int           `json:"priority"`      // as in Node
+	Base     int           `json:"base_priority"` // what its file says; 0 if that is not known
+	Preempt  bool          `json:"preempt"`       // it takes over from a holder of lower priority
 	Witness  bool          `json:"witness"`
 	Paused   bool          `json:"paused"`
 	Checks   []MemberCheck `json:"checks"`
@@ -124,7 +126,7 @@ type Fence struct {
 	Armed     bool   `json:"armed"`
 	Open      bool   `json:"open"`
 	Remaining Millis `json:"remaining_ms"` // until it closes by itself
-	Error     string `json:"error"`        // why it is not armed, or what is wrong with it
+	Error     string `json:"error"`        // why it is not armed
 }
 
 // VIP is the state of the floating addresses on this host.

@@ -33,7 +33,7 @@ func full() Status {
 		Time: at("03:00:00"),
 		Node: Node{
 			Name: "vm1", ID: "8f14e45f", Address: "10.11.12.4:7600", Version: "1.0.0",
-			State: StateMaster, Reason: "lease gained", Since: at("02:00:00"), Uptime: 3600_000 * ms,
+			State: StateMaster, Reason: "the lease was gained", Since: at("02:00:00"), Uptime: 3600_000 * ms,
 			Priority: 150,
 		},
 		Cluster: Cluster{
@@ -41,16 +41,16 @@ func full() Status {
 			Members: []Member{
 				{
 					Name: "vm1", ID: "8f14e45f", Address: "10.11.12.4:7600", Voter: true, Leader: true, Self: true, Able: true, Healthy: true, Version: "1.0.0",
-					Priority: 150, Checks: []MemberCheck{{Name: "appsvc", Healthy: true}, {Name: "disk", Weight: -50}},
-					Why: "it has the highest priority",
+					Priority: 150, Base: 200, Checks: []MemberCheck{{Name: "appsvc", Healthy: true}, {Name: "disk", Weight: -50}},
+					Why: "holds: vm2 was silent for 500ms (priority 150; vm2 has 200)",
 				},
 				{
 					Name: "vm2", ID: "c9f0f895", Address: "10.11.12.5:7600", Voter: true, Able: true, Healthy: true, Version: "1.0.0", Contact: new(41 * ms),
-					Priority: 200, HoldDown: at("03:00:30"), Why: "the holder is well, and it has been ready for too short a time",
+					Priority: 200, Base: 200, Preempt: true, HoldDown: at("03:00:30"), Why: "ready and better (priority 200): takes over by itself, after its preempt_delay",
 				},
 				{
 					Name: "vm3", ID: "45c48cce", Address: "10.11.12.6:7600", Voter: true, Able: true, Version: "1.0.0", Reason: "appsvc: exit status 1", Contact: new(12 * ms),
-					Priority: 100, Checks: []MemberCheck{{Name: "appsvc", Reason: "exit status 1"}}, Why: "appsvc: exit status 1",
+					Priority: 100, Base: 100, Checks: []MemberCheck{{Name: "appsvc", Reason: "exit status 1"}}, Why: "unwell: appsvc: exit status 1",
 				},
 			},
 		},
@@ -63,7 +63,7 @@ func full() Status {
 			Took: Millis(12345678), Failures: 0, Output: "ok",
 		}},
 		Hooks:    Hooks{Configured: true, Last: at("02:00:01"), LastState: StateMaster, LastTook: 900 * ms},
-		History:  []Change{{Time: at("02:00:00"), From: "vm2", To: "vm1", Term: 7, Reason: "vm2 fell silent"}},
+		History:  []Change{{Time: at("02:00:00"), From: "vm2", To: "vm1", Term: 7, Reason: "vm2 was silent for 500ms"}},
 		Warnings: []string{"the disk is slow"},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -35,34 +36,34 @@ func (n *Node) successor(ctx context.Context, target string) (Member, error) {
 		return Member{}, ErrNoLeader
 	}
 	if target != "" {
-		s, m, ok := n.find(target)
-		switch {
-		case !ok:
-			return Member{}, hinted(fmt.Sprintf("there is no member %q", target), "`vipd status` lists the members")
-		case s.ID == n.rules.self:
-			return Member{}, hinted(target+" leads already", "name another member, or none")
-		case !n.reachable(s.ID):
-			return Member{}, hinted(target+" can't take over: it is silent", "see `vipd status`")
-		case m.Witness:
-			return Member{}, hinted(target+" is a witness, which never holds the addresses", "name another member, or none")
-		case m.Paused:
-			return Member{}, hinted(target+" is paused", "run `vipd resume` there, or name another member, or none")
-		case !m.Healthy:
-			return Member{}, hinted(target+" is not well: "+m.Reason, "mend that, or name another member, or none")
-		case s.Suffrage != raft.Voter:
-			return Member{}, hinted(target+" can't take over: it has no vote yet", "wait until it has caught up, or type `vipd join` there once more")
-		case !n.canSucceed(s):
-			return Member{}, hinted(target+" can't take over: it has not caught up with the log", "try again in some seconds, or name another member, or none")
-		}
-		return m, n.ready(ctx, m)
+		return n.namedSuccessor(ctx, target)
 	}
 	holds := n.rules.isAble()
 	for _, id := range n.successors() {
-		if s, m, ok := n.find(string(id)); ok && (m.Healthy || m.Able && !holds) && n.canSucceed(s) && n.ready(ctx, m) == nil {
+		if s, m, ok := n.find(string(id)); ok && m.mayRelieve(holds) && n.canSucceed(s) && n.ready(ctx, m) == nil {
 			return m, nil
 		}
 	}
 	return Member{}, hinted("no other healthy member is in contact", "see `vipd status`")
+}
+
+// namedSuccessor returns a member if it would take over.
+func (n *Node) namedSuccessor(ctx context.Context, name string) (Member, error) {
+	s, m, ok := n.find(name)
+	if !ok {
+		return Member{}, unknownMember(name)
+	}
+	if s.ID == n.rules.self {
+		return Member{}, hinted(name+" leads already", "name another member, or none")
+	}
+	what, hint := n.seen(s, m, n.rules.self).obstacle(n.cfg.Detect)
+	if what == "" && !n.canSucceed(s) {
+		what, hint = "has not caught up with the log", "try again in some seconds"
+	}
+	if what != "" {
+		return Member{}, hinted(fmt.Sprintf("%s can't take over: %s", name, what), strings.TrimPrefix(hint+", or name another member, or none", ", or "))
+	}
+	return m, n.ready(ctx, m)
 }
 
 // ready asks a member whether it would obey a take-over call now, before this one gives

@@ -71,7 +71,7 @@ func (n *Node) expel(ctx context.Context, who string) error {
 	return n.change(ctx, func() error {
 		s, m, ok := n.find(who)
 		if !ok {
-			return hinted(fmt.Sprintf("there is no member %q", who), "`vipd status` lists the members")
+			return unknownMember(who)
 		}
 		if s.ID == n.rules.self {
 			return hinted(m.Name+" holds the addresses now", "run `vipd transfer` first, or `vipd leave` on it")

@@ -70,7 +70,7 @@ func TestASuccessorIsHealthy(t *testing.T) {
 		hosts[1].node.SetStanding(Standing{Fitness: Unwell, Reason: "its check fails"})
 		hosts[2].node.SetStanding(Standing{Fitness: Unwell, Reason: "its check fails"})
 		await(t, "the leader knows", func() bool { _, err := hosts[0].node.successor(t.Context(), ""); return err != nil })
-		if _, err := hosts[0].node.successor(t.Context(), "vm3"); err == nil || !strings.Contains(err.Error(), "vm3 is not well: its check fails") {
+		if _, err := hosts[0].node.successor(t.Context(), "vm3"); err == nil || !strings.Contains(err.Error(), "vm3 can't take over: unwell: its check fails") {
 			t.Errorf("got %v", err)
 		}
 		hosts[2].node.SetStanding(Standing{Fitness: Ready})

@@ -54,6 +54,7 @@ type refusal struct {
 	Hint    string `json:"hint,omitempty"`
 	Leader  string `json:"leader,omitempty"`
 	None    bool   `json:"no_leader,omitempty"`
+	Unknown bool   `json:"unknown,omitempty"` // somebody was named who there is not
 }
 
 // joined is the answer to one that wants to join.
@@ -165,6 +166,7 @@ func toRefusal(err error) refusal {
 	if errors.As(err, &h) {
 		r.Hint = h.Hint()
 	}
+	_, r.Unknown = errors.AsType[*UnknownError](err)
 	var leader elsewhere
 	if errors.As(err, &leader) {
 		r.Leader = string(leader)
@@ -178,6 +180,8 @@ func (r refusal) err() error {
 		return elsewhere(r.Leader)
 	case r.None:
 		return ErrNoLeader
+	case r.Unknown:
+		return unknown(r.Message, r.Hint)
 	case r.Hint != "":
 		return hinted(r.Message, r.Hint)
 	}

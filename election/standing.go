@@ -38,6 +38,8 @@ type Standing struct {
 	Fitness  Fitness
 	Reason   string // why it is not Ready
 	Priority int    // 1 to 254, with the weights of its checks; higher is preferred
+	Base     int    // the priority without them
+	Preempt  bool   // it takes over from a holder of lower priority
 	Paused   bool   // an operator wants it not to hold
 	Checks   []Check
 }
@@ -100,7 +102,7 @@ func (n *Node) reported() Member {
 	m := Member{
 		ID: n.identity.ID, Name: n.cfg.Name, Address: n.cfg.Address.String(), Version: n.cfg.Version,
 		Able: min(s.Fitness, disk) != Unable, Healthy: s.Fitness == Ready, Reason: s.Reason,
-		Priority: s.Priority, Witness: n.cfg.Witness, Paused: s.Paused, Checks: s.Checks,
+		Priority: s.Priority, Base: s.Base, Preempt: s.Preempt, Witness: n.cfg.Witness, Paused: s.Paused, Checks: s.Checks,
 	}
 	if len(trouble) > 0 {
 		m.Healthy, m.Reason = false, trouble[0]
@@ -132,16 +134,20 @@ func (n *Node) order() []raft.ServerID {
 	return ids
 }
 
-// compare orders members by how well they are placed to hold, the best first: by
-// health, then by priority, then by name.
+// compare is compareMembers for what this host knows of them.
 func (n *Node) compare(a, b raft.ServerID) int {
 	st := n.machine.get()
 	known := func(id raft.ServerID) Member {
 		m, _ := st.member(func(m Member) bool { return m.ID == string(id) })
 		return m
 	}
-	x, y := known(a), known(b)
-	return cmp.Or(y.condition()-x.condition(), y.EffectivePriority()-x.EffectivePriority(), compareNames(x.Name, y.Name), compareNames(string(a), string(b)))
+	return cmp.Or(compareMembers(known(a), known(b)), compareNames(string(a), string(b)))
+}
+
+// compareMembers orders members by how well they are placed to hold, the best first: by
+// health, then by priority, then by name.
+func compareMembers(a, b Member) int {
+	return cmp.Or(b.condition()-a.condition(), b.EffectivePriority()-a.EffectivePriority(), compareNames(a.Name, b.Name))
 }
 
 // condition says roughly how well a member is: the greater the better.
@@ -153,6 +159,20 @@ func (m Member) condition() int {
 		return 1
 	}
 	return 0
+}
+
+// mayRelieve reports whether a holder may hand over to m: one that could go on itself does
+// so only to a healthy member.
+func (m Member) mayRelieve(able bool) bool { return m.Healthy || m.Able && !able }
+
+// outranks reports whether m should hold rather than a holder that is well.
+func (m Member) outranks(holder Member) bool {
+	return m.Healthy && m.EffectivePriority() > holder.EffectivePriority()
+}
+
+// ranks says that a member outranks a holder.
+func ranks(m, holder Member) string {
+	return fmt.Sprintf("%s has priority %d, %s has %d", m.Name, m.EffectivePriority(), holder.Name, holder.EffectivePriority())
 }
 
 // EffectivePriority is the member's priority, 1 to 254, also where it says nothing of it,
@@ -177,8 +197,8 @@ func (n *Node) Paused() bool {
 }
 
 // Freeze asks the leader, wherever it is, to have no hand-over in the whole cluster from
-// now on, except where a lease is lost or a daemon is stopped. A cluster that is frozen
-// stays so, and names who froze it first.
+// now on, except where a lease is lost, a daemon is stopped, or a holder is not able to
+// hold at all. A cluster that is frozen stays so, and names who froze it first.
 func (n *Node) Freeze(ctx context.Context) error {
 	return n.callLeader(ctx, "", pathFreeze, Freeze{By: n.cfg.Name, Time: time.Now()}, nil)
 }
@@ -199,11 +219,11 @@ func (n *Node) Preferred() string {
 	_, leader := n.raft.LeaderWithID()
 	holder, known := st.member(func(m Member) bool { return m.ID == string(leader) })
 	switch {
-	case !known || leader == n.rules.self || st.Frozen != nil || !me.Healthy || me.EffectivePriority() <= holder.EffectivePriority(),
+	case !known || leader == n.rules.self || st.Frozen != nil || !me.outranks(holder),
 		!slices.Contains(n.view.voters(), n.rules.self), time.Now().Before(heldBack(st.History, me.Name)):
 		return ""
 	}
-	return fmt.Sprintf("%s has priority %d, %s has %d", me.Name, me.EffectivePriority(), holder.Name, holder.EffectivePriority())
+	return ranks(me, holder)
 }
 
 // Preempt asks the leader to hand over to this host, and blocks until it has or refuses.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,9 +26,11 @@ type Member struct {
 	Healthy bool   `json:"healthy"`
 	Reason  string `json:"reason,omitempty"` // why it is not healthy
 
-	Priority int     `json:"priority,omitempty"` // see EffectivePriority
-	Witness  bool    `json:"witness,omitempty"`  // votes and never holds
-	Paused   bool    `json:"paused,omitempty"`   // an operator wants it not to hold
+	Priority int     `json:"priority,omitempty"`      // see EffectivePriority
+	Base     int     `json:"base_priority,omitempty"` // without the weights of its checks; 0 if it says nothing of it
+	Preempt  bool    `json:"preempt,omitempty"`       // takes over from a holder of lower priority
+	Witness  bool    `json:"witness,omitempty"`       // votes and never holds
+	Paused   bool    `json:"paused,omitempty"`        // an operator wants it not to hold
 	Checks   []Check `json:"checks,omitempty"`
 }
 
@@ -38,7 +41,9 @@ type Change struct {
 	To     string    `json:"to"`
 	Term   uint64    `json:"term"`
 	Reason string    `json:"reason"`
-	Asked  bool      `json:"asked,omitempty"` // an operator wanted it
+
+	Planned bool `json:"planned,omitempty"` // the one before wanted to let go
+	Asked   bool `json:"asked,omitempty"`   // because an operator wanted it
 }
 
 // party is a holder, as it was when it claimed the addresses.
@@ -135,7 +140,7 @@ func (s state) record(c Change, by *party) state {
 	}
 	for _, i := range s.Intents {
 		if i.Term+1 == c.Term {
-			c.Reason, c.Asked = i.Reason, i.Cause == ByOperator
+			c.Reason, c.Asked, c.Planned = i.Reason, i.Cause == ByOperator, true
 		}
 	}
 	s.Unfenced = s.owed(c.From, s.Released == before, by)
@@ -189,15 +194,7 @@ func without(members []Member, id string) []Member {
 }
 
 // compareNames orders vm2 before vm10.
-func compareNames(a, b string) int {
-	if len(a) != len(b) {
-		return len(a) - len(b)
-	}
-	if a < b {
-		return -1
-	}
-	return 1
-}
+func compareNames(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) }
 
 // machine is the replicated state machine that raft drives.
 type machine struct {

@@ -18,6 +18,7 @@ type Status struct {
 	Term      uint64
 	Lease     Lease
 	Length    time.Duration // of a lease
+	Detect    time.Duration // T: the silence after which a member counts as gone
 	Needed    int           // voters that an election needs
 	Reachable int           // voters in contact; -1 if not known: only the leader knows
 	Members   []MemberStatus
@@ -35,6 +36,15 @@ type MemberStatus struct {
 	Why      string        // why it holds, or does not
 }
 
+// Holder returns who holds, as far as this host knows: the leader; of itself it knows
+// whether it has a lease.
+func (s Status) Holder() (Member, bool) {
+	if s.Leader.ID == "" || s.Leading && !s.Lease.Held {
+		return Member{}, false
+	}
+	return s.Leader, true
+}
+
 // Status returns a copy; it does not block.
 func (n *Node) Status() Status {
 	st := n.machine.get()
@@ -42,14 +52,14 @@ func (n *Node) Status() Status {
 	self := n.rules.self
 	s := Status{
 		ID: n.hello().id(), Cluster: n.hello().Cluster, Member: n.isMember(), Term: n.raft.CurrentTerm(), Lease: n.Lease(),
-		Leading: n.Leading(), Length: n.rules.lease, Reachable: -1, History: slices.Clone(st.History), Frozen: st.Frozen,
+		Leading: n.Leading(), Length: n.rules.lease, Detect: n.cfg.Detect, Reachable: -1, History: slices.Clone(st.History), Frozen: st.Frozen,
 	}
 	for _, server := range n.view.Configuration().Servers {
 		_, m, _ := n.find(string(server.ID))
 		if server.ID == self { // of itself it knows more than the cluster has heard
 			m = n.reported()
 		}
-		s.Members = append(s.Members, MemberStatus{Member: m, Voter: server.Suffrage == raft.Voter, Contact: n.contact(server.ID, leader), HoldDown: heldBack(st.History, m.Name)})
+		s.Members = append(s.Members, n.seen(server, m, leader))
 		if server.ID == leader && (leader != self || s.Leading || s.Lease.Held) { // raft does not know that it has made way
 			s.Leader = m
 		}
@@ -67,8 +77,15 @@ func (n *Node) Status() Status {
 	if s.Leading {
 		s.Reachable = q.reachable
 	}
-	s.explain(n.cfg.Detect, time.Now())
+	s.explain(time.Now())
 	return s
+}
+
+// seen is a member as this host sees it.
+func (n *Node) seen(s raft.Server, m Member, leader raft.ServerID) MemberStatus {
+	return MemberStatus{
+		Member: m, Voter: s.Suffrage == raft.Voter, Contact: n.contact(s.ID, leader), HoldDown: heldBack(n.machine.get().History, m.Name),
+	}
 }
 
 // StatusOfAll is Status with what only the leader knows: when each member was heard
@@ -95,7 +112,7 @@ func (n *Node) StatusOfAll(ctx context.Context) Status {
 			s.Reachable++
 		}
 	}
-	s.explain(n.cfg.Detect, time.Now())
+	s.explain(time.Now())
 	return s
 }
 

@@ -133,7 +133,7 @@ func TestTheStateRemembersWhoHeldAndWhy(t *testing.T) {
 	}
 	want := []Change{
 		{To: "vm1", Term: 2, Reason: "the first holder"},
-		{From: "vm1", To: "vm2", Term: 3, Reason: "asked for by an operator"},
+		{From: "vm1", To: "vm2", Term: 3, Reason: "asked for by an operator", Planned: true},
 		{From: "vm2", To: "vm3", Term: 5, Reason: "vm2 was silent for 500ms"},
 	}
 	if diff := cmp.Diff(want, s.History); diff != "" {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -122,8 +123,11 @@ func coded(err error) error {
 		return nil
 	}
 	e := control.ErrorOf(err)
-	if e.Message == election.ErrNoLeader.Error() {
+	if errors.Is(err, election.ErrNoLeader) {
 		e.Code = control.CodeNoLeader
+	}
+	if _, ok := errors.AsType[*election.UnknownError](err); ok {
+		e.Code = control.CodeUsage
 	}
 	return e
 }
@@ -132,7 +136,7 @@ func coded(err error) error {
 func (a answers) Status(ctx context.Context) (control.Status, error) {
 	s, now := a.node.StatusOfAll(ctx), boottime()
 	status := control.Status{
-		Time: time.Now(), Node: a.nodeStatus(s), Cluster: clusterStatus(s, a.cfg.Detect), Holder: holder(s),
+		Time: time.Now(), Node: a.nodeStatus(s), Cluster: clusterStatus(s), Holder: holder(s),
 		Lease: control.Lease{Held: s.Lease.Held, Term: s.Lease.Term, Remaining: control.Millis(s.Lease.Left), Length: control.Millis(s.Length)},
 		Fence: a.fenceStatus(now), VIP: a.vipStatus(), Hooks: a.hooksStatus(),
 	}
@@ -147,6 +151,19 @@ func (a answers) Status(ctx context.Context) (control.Status, error) {
 	}
 	status.Warnings = a.warnings(s)
 	return status, nil
+}
+
+// Simulate says who would hold.
+func (a answers) Simulate(ctx context.Context, suppose control.Suppose) (control.Forecast, error) {
+	f, err := a.node.StatusOfAll(ctx).Forecast(election.Suppose(suppose))
+	if err != nil {
+		return control.Forecast{}, coded(err)
+	}
+	forecast := control.Forecast{Before: f.Before, After: f.After, Why: f.Why, Planned: f.Planned}
+	for _, m := range f.Members {
+		forecast.Members = append(forecast.Members, control.ForecastMember(m))
+	}
+	return forecast, nil
 }
 
 // Leader says who holds the addresses, without asking anybody.
@@ -172,8 +189,8 @@ func (a answers) nodeStatus(s election.Status) control.Node {
 	return n
 }
 
-func clusterStatus(s election.Status, detect time.Duration) control.Cluster {
-	c := control.Cluster{ID: s.Cluster, Detect: control.Millis(detect), Quorum: control.Quorum{Needed: s.Needed}}
+func clusterStatus(s election.Status) control.Cluster {
+	c := control.Cluster{ID: s.Cluster, Detect: control.Millis(s.Detect), Quorum: control.Quorum{Needed: s.Needed}}
 	if s.Reachable >= 0 {
 		c.Quorum.Reachable = &s.Reachable
 	}
@@ -184,7 +201,7 @@ func clusterStatus(s election.Status, detect time.Duration) control.Cluster {
 		member := control.Member{
 			Name: m.Name, ID: m.ID, Address: m.Address, Voter: m.Voter, Leader: m.ID == s.Leader.ID, Self: m.ID == s.ID,
 			Able: m.Able, Healthy: m.Healthy, Reason: m.Reason, Version: m.Version,
-			Priority: m.EffectivePriority(), Witness: m.Witness, Paused: m.Paused, HoldDown: m.HoldDown, Why: m.Why,
+			Priority: m.EffectivePriority(), Base: m.Base, Preempt: m.Preempt, Witness: m.Witness, Paused: m.Paused, HoldDown: m.HoldDown, Why: m.Why,
 		}
 		for _, check := range m.Checks {
 			member.Checks = append(member.Checks, control.MemberCheck{Name: check.Name, Healthy: check.Healthy, Weight: check.Weight, Reason: check.Reason})
@@ -200,10 +217,11 @@ func clusterStatus(s election.Status, detect time.Duration) control.Cluster {
 
 // holder is the leader, as far as this host knows; of itself it knows exactly.
 func holder(s election.Status) *control.Holder {
-	if s.Leader.ID == "" || s.Leading && !s.Lease.Held {
+	m, ok := s.Holder()
+	if !ok {
 		return nil
 	}
-	h := &control.Holder{Name: s.Leader.Name, Term: s.Term}
+	h := &control.Holder{Name: m.Name, Term: s.Term}
 	if n := len(s.History); n > 0 && s.History[n-1].To == h.Name {
 		h.Since = s.History[n-1].Time
 	}

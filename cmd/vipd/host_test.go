@@ -149,6 +149,22 @@ detect: 200ms
 checks: [{name: appsvc, script: [%[1]s, --fast], interval: 1s, timeout: 900ms, fall: 2, rise: 3, user: nobody}]
 hooks: {notify: %[1]s, timeout: 30s, user: nobody}
 `, script)},
+		{"everything", fmt.Sprintf(`node: {name: vm1, address: 10.11.12.4, priority: 150}
+vip: {interface: eth0, addresses: [42.159.241.126], announce: false}
+detect: 1m
+preempt: true
+preempt_delay: 10s
+all_unhealthy: release
+drain_time: 10m
+allow_two_voters: true
+checks:
+  - {name: web, http: {url: "http://127.0.0.1/healthz"}, interval: 1h}
+  - {name: db, tcp: 5432, weight: 30}
+  - {name: disk, file: /srv, weight: -20}
+hooks: {notify: %[1]s, prepare: [%[1]s, warm], fence: %[1]s, fence_failure: proceed, timeout: 1m30s}
+probe: {listen: 10.11.12.4:7610, wait_for_hook: true}
+`, script)},
+		{"witness", "node: {name: vm1, address: 10.11.12.4, witness: true}\nallow_two_voters: true\n"},
 		{"elsewhere", "node: {name: vm1, address: 10.11.12.9}\nvip: {interface: eth1, addresses: [42.159.241.126]}\n"},
 	}
 	var all strings.Builder // no subtests: they would run in the namespace of the machine

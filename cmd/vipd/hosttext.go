@@ -19,12 +19,16 @@ func (p *page) host() {
 		p.addDyed(p.ink.bold, title)
 		p.entry("reason", n.Reason)
 	}
-	p.entry("lease", p.lease())
-	p.entry("fence", p.fence())
-	p.bound()
-	p.checks()
-	p.entry("notify", p.hooks())
-	p.entry("daemon", fmt.Sprintf("version %s, up for %s, id %s", n.Version, span(n.Uptime.Duration()), n.ID))
+	if n.Witness {
+		p.entry("witness", witnessText)
+	} else {
+		p.entry("lease", p.lease())
+		p.entry("fence", p.fence())
+		p.bound()
+		p.checks()
+		p.entry("notify", p.hooks())
+	}
+	p.entry("daemon", fmt.Sprintf("version %s, up for %s, id %s", n.Version, control.Span(n.Uptime.Duration()), n.ID))
 }
 
 // entry appends a name and what is to be said of it, in some lines if need be.
@@ -44,7 +48,7 @@ func (p *page) lease() string {
 	if !l.Held {
 		return "not held"
 	}
-	return fmt.Sprintf("held in term %d, %s of %s left", l.Term, span(l.Remaining.Duration()), span(l.Length.Duration()))
+	return fmt.Sprintf("held in term %d, %s of %s left", l.Term, control.Span(l.Remaining.Duration()), control.Span(l.Length.Duration()))
 }
 
 func (p *page) fence() string {
@@ -53,9 +57,9 @@ func (p *page) fence() string {
 	case !f.Armed:
 		return because("NOT ARMED", f.Error)
 	case f.Open:
-		return because("armed, open for "+span(f.Remaining.Duration()), f.Error)
+		return "armed, open for " + control.Span(f.Remaining.Duration())
 	default:
-		return because("armed, closed", f.Error)
+		return "armed, closed"
 	}
 }
 
@@ -85,7 +89,7 @@ func (p *page) check(c control.Check) string {
 	if !c.Known {
 		return c.Name + ": has not run yet"
 	}
-	last := fmt.Sprintf("ran %s ago, took %s", span(p.now.Sub(c.LastRun)), span(c.Took.Duration()))
+	last := fmt.Sprintf("ran %s ago, took %s", control.Span(p.now.Sub(c.LastRun)), control.Span(c.Took.Duration()))
 	judgement := "well"
 	if !c.Healthy {
 		judgement = "UNWELL"
@@ -110,7 +114,7 @@ func (p *page) hooks() string {
 	if !h.Last.IsZero() {
 		last = fmt.Sprintf("%s at %s", h.LastState, clock(h.Last, p.now))
 		if h.LastError == "" {
-			last += ", took " + span(h.LastTook.Duration())
+			last += ", took " + control.Span(h.LastTook.Duration())
 		} else {
 			last = because(last+" FAILED", h.LastError)
 		}

@@ -124,7 +124,7 @@ takes to stop the service, and some milliseconds.`,
 			return result(c, movedText(moved))
 		}),
 	}
-	c.Flags().BoolVar(&t.Hasty, "no-drain", false, "do not wait drain_time for the connections to end")
+	c.Flags().BoolVar(&t.Hasty, "no-drain", false, "do not prepare the successor, and do not wait drain_time")
 	return o.asks(c)
 }
 
@@ -139,7 +139,7 @@ func movedText(m control.Moved) string {
 	if m.From == m.To {
 		return fmt.Sprintf("%s holds already, term %d", m.To, m.Term)
 	}
-	return fmt.Sprintf("%s → %s in %s, term %d", m.From, m.To, span(m.Took.Duration()), m.Term)
+	return fmt.Sprintf("%s → %s in %s, term %d", m.From, m.To, control.Span(m.Took.Duration()), m.Term)
 }
 
 // result prints what was asked for.

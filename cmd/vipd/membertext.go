@@ -47,13 +47,16 @@ func rank(m control.Member) string {
 	return strconv.Itoa(m.Priority)
 }
 
-// healthWord is what a member last said of itself, unless it says nothing any more.
+// healthWord is what a member last said of itself, unless it says nothing any more. It
+// matters of those only that may hold.
 func healthWord(m control.Member, detect control.Millis) string {
 	switch {
 	case m.Contact != nil && *m.Contact > detect:
 		return "SILENT"
 	case m.Contact == nil && !m.Self:
 		return "?"
+	case m.Witness, m.Paused:
+		return "-"
 	case m.Healthy:
 		return "well"
 	}
@@ -67,7 +70,7 @@ func heard(m control.Member) string {
 	case m.Contact == nil:
 		return "-"
 	default:
-		return span(m.Contact.Duration()) + " ago"
+		return control.Span(m.Contact.Duration()) + " ago"
 	}
 }
 
@@ -77,7 +80,7 @@ func (p *page) quorum() string {
 	if c.Quorum.Reachable != nil {
 		reachable = fmt.Sprintf("%s reachable, ", plural(*c.Quorum.Reachable, "voter"))
 	}
-	return fmt.Sprintf("%s%d needed; gone after %s of silence; cluster %s", reachable, c.Quorum.Needed, span(c.Detect.Duration()), c.ID)
+	return fmt.Sprintf("%s%d needed; gone after %s of silence; cluster %s", reachable, c.Quorum.Needed, control.Span(c.Detect.Duration()), c.ID)
 }
 
 // reasons says of each member why it holds or does not.
@@ -103,7 +106,7 @@ func (p *page) why(m control.Member) string {
 	if !m.HoldDown.After(p.now) {
 		return m.Why
 	}
-	wait := fmt.Sprintf("it does not preempt before %s (in %s)", clock(m.HoldDown, p.now), span(m.HoldDown.Sub(p.now)))
+	wait := fmt.Sprintf("it does not preempt before %s (in %s)", clock(m.HoldDown, p.now), control.Span(m.HoldDown.Sub(p.now)))
 	if m.Why == "" {
 		return wait
 	}

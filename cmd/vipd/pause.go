@@ -14,8 +14,9 @@ func pauseCommand(o *options) *cobra.Command {
 		Short:   "Keep this host from holding the address",
 		Long: `Keep this host from holding the address until vipd resume, also after a restart
 or a reboot. If it holds, it hands over as soon as another member can take the
-address; until then it goes on. It keeps its vote.`,
-	}, (*control.Client).Pause, "this host is paused: it hands over what it holds and does not take over; vipd resume ends it")
+address; until then it goes on. While the cluster is frozen it keeps what it holds.
+It keeps its vote.`,
+	}, (*control.Client).Pause, "this host is paused: it does not take over, and hands over what it holds as soon as it may; vipd resume ends it")
 }
 
 func resumeCommand(o *options) *cobra.Command {
@@ -33,9 +34,10 @@ func freezeCommand(o *options) *cobra.Command {
 		GroupID: groupCluster,
 		Short:   "Keep the address where it is",
 		Long: `Keep the address where it is until vipd thaw, whatever the checks and priorities
-of all members say; vipd transfer is refused as well. Only when the holder is lost
-or stopped does another one take it. Any member can be asked.`,
-	}, (*control.Client).Freeze, "the cluster is frozen: the address moves only when its holder is lost or stopped; vipd thaw ends it")
+of all members say; vipd transfer is refused as well. Only when the holder is lost,
+stopped, or not able to hold at all does another one take it. Any member can be
+asked.`,
+	}, (*control.Client).Freeze, "the cluster is frozen: the address moves only when its holder is lost, stopped, or not able to hold at all; vipd thaw ends it")
 }
 
 func thawCommand(o *options) *cobra.Command {

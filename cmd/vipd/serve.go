@@ -13,7 +13,8 @@ func runCommand(o *options) *cobra.Command {
 		GroupID: groupHost,
 		Short:   "Run the daemon (systemd does this)",
 		Long: `Run the daemon in the foreground until SIGTERM or SIGINT, upon which it hands
-over what it holds before it exits. Its log goes to stderr.`,
+over what it holds before it exits. A second signal leaves out prepare and
+drain_time, a third one does not wait for the hooks. Its log goes to stderr.`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.Load(o.config)

@@ -15,7 +15,8 @@ func simulateCommand(o *options) *cobra.Command {
 		GroupID: groupLook,
 		Short:   "Tell who would hold the address if something happened",
 		Long: `Tell who would hold the address, and why, if checks failed and members were lost
-or paused, all at once. Nothing is done. Each flag may be given several times.`,
+or paused, all at once, and nothing else happened. Nothing is done. Each flag may
+be given several times.`,
 		Example: "  vipd simulate --fail appsvc@vm1 --lose vm2",
 		Args:    noArguments,
 	}
@@ -25,11 +26,7 @@ or paused, all at once. Nothing is done. Each flag may be given several times.`,
 	c.Flags().StringArrayVar(&suppose.Pause, "pause", nil, "suppose that `NODE` is paused")
 	f := formatFlag(c)
 	c.RunE = o.asking(func(ctx context.Context, c *cobra.Command, daemon *control.Client, _ []string) error {
-		s, err := daemon.Status(ctx)
-		if err != nil {
-			return err
-		}
-		forecast, err := s.Forecast(suppose)
+		forecast, err := daemon.Simulate(ctx, suppose)
 		if err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ func (p *page) headline() {
 	if p.s.Holder == nil {
 		dye = p.ink.red
 	}
-	for _, line := range wrapped(p.holding()+p.frozen()+"; "+mood, pageWidth, "  ") {
+	for _, line := range wrapped(p.holding()+"; "+mood, pageWidth, "  ") {
 		p.addDyed(dye, line)
 	}
 	for _, warning := range p.s.Warnings {
@@ -65,14 +65,6 @@ func (p *page) headline() {
 			p.add("  " + line)
 		}
 	}
-}
-
-func (p *page) frozen() string {
-	f := p.s.Cluster.Frozen
-	if f == nil {
-		return ""
-	}
-	return fmt.Sprintf("; frozen by %s since %s", fit(f.By, nameWidth), since(f.Time, p.now))
 }
 
 func (p *page) holding() string {

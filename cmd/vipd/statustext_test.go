@@ -28,14 +28,14 @@ func holding() control.Status {
 		Time: at("2026-11-23 03:14:15"),
 		Node: control.Node{
 			Name: "vm1", ID: "8f14e45f", Address: "10.11.12.4:7600", Version: "1.0.0",
-			State: control.StateMaster, Reason: "vm2 fell silent", Since: at("2026-11-23 02:12:05"), Uptime: 200 * 3600_000 * ms,
+			State: control.StateMaster, Reason: "the lease was gained", Since: at("2026-11-23 02:12:05"), Uptime: 200 * 3600_000 * ms,
 		},
 		Cluster: control.Cluster{
 			ID: "3f9c2b7e", Detect: 500 * ms, Quorum: control.Quorum{Needed: 2, Reachable: new(3)},
 			Members: []control.Member{
-				{Name: "vm1", Address: "10.11.12.4:7600", Voter: true, Leader: true, Self: true, Healthy: true, Version: "1.0.0", Priority: 150, Why: "it has the highest priority"},
-				{Name: "vm2", Address: "10.11.12.5:7600", Voter: true, Healthy: true, Version: "1.0.0", Contact: new(41 * ms), Priority: 100, Why: "lower priority (100; the holder has 150)"},
-				{Name: "vm3", Address: "10.11.12.6:7600", Voter: true, Healthy: true, Version: "1.0.0", Contact: new(12 * ms), Priority: 100, Why: "lower priority (100; the holder has 150)"},
+				{Name: "vm1", Address: "10.11.12.4:7600", Voter: true, Leader: true, Self: true, Able: true, Healthy: true, Version: "1.0.0", Priority: 150, Why: "holds: vm2 was silent for 500ms (priority 150)"},
+				{Name: "vm2", Address: "10.11.12.5:7600", Voter: true, Able: true, Healthy: true, Version: "1.0.0", Contact: new(41 * ms), Priority: 100, Why: "ready; priority 100, vm1 has 150"},
+				{Name: "vm3", Address: "10.11.12.6:7600", Voter: true, Able: true, Healthy: true, Version: "1.0.0", Contact: new(12 * ms), Priority: 100, Why: "ready; priority 100, vm1 has 150"},
 			},
 		},
 		Holder: &control.Holder{Name: "vm1", Term: 7, Since: at("2026-11-23 02:12:05")},
@@ -48,9 +48,9 @@ func holding() control.Status {
 		}},
 		Hooks: control.Hooks{Configured: true, Last: at("2026-11-23 02:12:06"), LastState: control.StateMaster, LastTook: 932 * ms},
 		History: []control.Change{
-			{Time: at("2026-11-23 02:12:05"), From: "vm2", To: "vm1", Term: 7, Reason: "vm2 fell silent"},
-			{Time: at("2026-11-20 11:05:00"), From: "vm1", To: "vm2", Term: 6, Reason: "an operator asked for it"},
-			{Time: at("2026-11-20 11:00:00"), From: "", To: "vm1", Term: 5, Reason: "the cluster was founded"},
+			{Time: at("2026-11-23 02:12:05"), From: "vm2", To: "vm1", Term: 7, Reason: "vm2 was silent for 500ms"},
+			{Time: at("2026-11-20 11:05:00"), From: "vm1", To: "vm2", Term: 6, Reason: "asked for by an operator"},
+			{Time: at("2026-11-20 11:00:00"), From: "", To: "vm1", Term: 5, Reason: "the first holder"},
 		},
 	}
 }
@@ -58,25 +58,27 @@ func holding() control.Status {
 // lost is a follower whose cluster has no holder, on a bad night.
 func lost() control.Status {
 	s := holding()
-	s.Node.State, s.Node.Reason, s.Node.Since = control.StateFault, "appsvc: exit status 1", at("2026-11-23 03:14:03")
+	const broken = "fence on eth0: the ingress filter was replaced: program 37, ours is 31"
+	s.Node.State, s.Node.Reason, s.Node.Since = control.StateFault, "the fence is not armed: "+broken, at("2026-11-23 03:14:03")
 	s.Holder, s.Lease, s.VIP.Bound = nil, control.Lease{Length: 375 * ms}, false
-	s.Fence = control.Fence{Armed: true, Error: "the filter on eth0 was replaced by somebody else's"}
+	s.Fence = control.Fence{Error: broken}
 	s.Cluster.Quorum.Reachable = nil
 	s.Cluster.Members[0].Leader, s.Cluster.Members[0].Healthy = false, false
 	s.Cluster.Members[1].Contact, s.Cluster.Members[2].Contact = nil, new(75_000*ms)
 	s.Cluster.Members[2].Voter = false
-	for i := range s.Cluster.Members {
-		s.Cluster.Members[i].Why = ""
+	s.Cluster.Members[0].Able, s.Cluster.Members[0].Reason = false, s.Node.Reason
+	for i, why := range []string{"not able: " + s.Node.Reason, "nobody leads now", "silent for longer than 500ms"} {
+		s.Cluster.Members[i].Why = why
 	}
 	s.Checks = append(s.Checks, control.Check{Name: "disk"})
 	s.Checks[0] = control.Check{
 		Name: "appsvc", Known: true, Since: at("2026-11-23 03:14:03"), LastRun: at("2026-11-23 03:14:14"), Took: 1000 * ms,
 		Failures: 11, Reason: "exit status 1", Output: "curl: (7) Failed to connect to 127.0.0.1 port 80:\n\x1b[31mConnection refused\x1b[0m\n",
 	}
-	s.Hooks.Running, s.Hooks.LastError = control.StateFault, "killed after 30s"
+	s.Hooks.Running, s.Hooks.LastError = control.StateFault, "still running after 30s, killed (/etc/vipd/notify.sh INSTANCE vipd FAULT 150)"
 	s.Warnings = []string{
-		"nobody holds the addresses, as far as this host knows",
-		"something is wrong with the fence: the filter on eth0 was replaced by somebody else's, which is not at all what we like to see",
+		"no leader is known here: too few members reach each other, or an election is under way; members that this host does not hear may have one",
+		"the fence is not armed, so this host does not stand for election: " + broken,
 	}
 	return s
 }
@@ -86,18 +88,35 @@ func operated() control.Status {
 	s := holding()
 	s.Cluster.Frozen = &control.Frozen{By: "vm1", Time: at("2026-11-23 03:04:05")}
 	s.Cluster.Quorum = control.Quorum{Needed: 3, Reachable: new(5)}
-	s.Cluster.Members[1].Paused, s.Cluster.Members[1].Why = true, "it is paused"
-	s.Cluster.Members[2].Witness, s.Cluster.Members[2].Priority, s.Cluster.Members[2].Why = true, 0, ""
+	paused, witness := &s.Cluster.Members[1], &s.Cluster.Members[2]
+	paused.Paused, paused.Able, paused.Healthy, paused.Reason, paused.Why = true, false, false, "paused by an operator", "paused by an operator"
+	witness.Witness, witness.Able, witness.Healthy, witness.Reason, witness.Why = true, false, false, "a witness", "a witness, which votes and never holds"
+	s.Cluster.Members[0].Why = "holds: vm2 was silent for 500ms (priority 150; vm4 has 200)"
 	s.Cluster.Members = append(s.Cluster.Members,
 		control.Member{
-			Name: "vm4", Address: "10.11.12.7:7600", Voter: true, Healthy: true, Version: "1.0.0", Contact: new(30 * ms), Priority: 200,
-			HoldDown: at("2026-11-23 03:14:35"), Why: "higher priority (200; the holder has 150), but not well for long enough yet, and the cluster is frozen",
+			Name: "vm4", Address: "10.11.12.7:7600", Voter: true, Able: true, Healthy: true, Version: "1.0.0", Contact: new(30 * ms), Priority: 200,
+			Preempt: true, HoldDown: at("2026-11-23 03:14:35"), Why: "ready and better (priority 200), but the cluster is frozen",
 		},
 		control.Member{
-			Name: "vm5", Address: "10.11.12.8:7600", Voter: true, Healthy: true, Version: "1.0.0", Contact: new(30 * ms), Priority: 200,
-			HoldDown: at("2026-11-23 03:14:45"),
+			Name: "vm5", Address: "10.11.12.8:7600", Voter: true, Able: true, Healthy: true, Version: "1.0.0", Contact: new(30 * ms), Priority: 200,
+			Preempt: true, HoldDown: at("2026-11-23 03:14:45"), Why: "ready and better (priority 200), but the cluster is frozen",
 		})
-	s.Warnings = []string{"vm1 has frozen the cluster, 10m10s ago: …", "vm2 is paused and does not take the addresses over"}
+	s.Warnings = []string{
+		"vm1 has frozen the cluster, 10 min ago: the addresses do not move unless their holder is lost, stopped, or not able to hold at all; `vipd thaw` ends it",
+		"vm2 is paused and does not take the addresses over",
+	}
+	return s
+}
+
+// witness is the status of a witness whose cluster is well.
+func witness() control.Status {
+	s := holding()
+	s.Node.State, s.Node.Reason, s.Node.Witness, s.VIP, s.Lease, s.Checks = control.StateBackup, "a witness", true, control.VIP{}, control.Lease{Length: 375 * ms}, nil
+	s.Node.Name, s.Node.Address, s.Node.Priority, s.Hooks = "vm3", "10.11.12.6:7600", 100, control.Hooks{}
+	s.Fence.Open, s.Fence.Remaining = false, 0
+	m := &s.Cluster.Members[2]
+	m.Self, m.Witness, m.Able, m.Healthy, m.Reason, m.Why = true, true, false, false, "a witness", "a witness, which votes and never holds"
+	s.Cluster.Members[0].Self, s.Cluster.Members[0].Contact, m.Contact = false, new(12*ms), new(control.Millis(0))
 	return s
 }
 
@@ -111,11 +130,14 @@ func wide() control.Status {
 	s.Cluster.Members[1].Version = "1.0.0-rc1-40-gdeadbeef"
 	s.VIP.Addresses = []string{"2001:db8:ffff:ffff:ffff:ffff:ffff:ffff/128", "10.0.0.0/24"}
 	s.History[0].To = long
+	for i := range s.Cluster.Members {
+		s.Cluster.Members[i].Why = strings.ReplaceAll(s.Cluster.Members[i].Why, "vm1", long)
+	}
 	return s
 }
 
 func TestStatusText(t *testing.T) {
-	for name, s := range map[string]control.Status{"holding": holding(), "lost": lost(), "wide": wide(), "operated": operated(), "nothing": {}} {
+	for name, s := range map[string]control.Status{"holding": holding(), "lost": lost(), "wide": wide(), "operated": operated(), "witness": witness(), "nothing": {}} {
 		t.Run(name, func(t *testing.T) {
 			golden(t, filepath.Join("testdata", "status", name+".txt"), statusText(s, time.UTC, ink{})+"\n")
 		})
@@ -174,23 +196,4 @@ func TestStatusTextIsHarmlessAndFits(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestSpan(t *testing.T) {
-	tests := map[time.Duration]string{
-		-time.Second:                    "0 ms",
-		999 * time.Millisecond:          "999 ms",
-		time.Second:                     "1.0 s",
-		9990 * time.Millisecond:         "9.9 s",
-		59*time.Second + 999999999:      "59 s",
-		59*time.Minute + 59*time.Second: "59 min",
-		time.Hour:                       "1 h 0 min",
-		47*time.Hour + 59*time.Minute:   "47 h 59 min",
-		48 * time.Hour:                  "2 days",
-	}
-	for d, want := range tests {
-		if got := span(d); got != want {
-			t.Errorf("%v: %q, want %q", d, got, want)
-		}
-	}
 }

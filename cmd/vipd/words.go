@@ -6,25 +6,9 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-)
 
-// span returns a length of time in words of two units at most.
-func span(d time.Duration) string {
-	switch d = max(d, 0); {
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1f s", d.Truncate(100*time.Millisecond).Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
-	default:
-		return fmt.Sprintf("%d days", int(d.Hours())/24)
-	}
-}
+	"github.com/vipd/vipd/control"
+)
 
 // clock returns t as an operator reads it at now: the time of day, and the date
 // where it was another day.
@@ -41,7 +25,7 @@ func since(t, now time.Time) string {
 	if t.IsZero() {
 		return "an unknown time"
 	}
-	return fmt.Sprintf("%s (%s)", clock(t, now), span(now.Sub(t)))
+	return fmt.Sprintf("%s (%s)", clock(t, now), control.Span(now.Sub(t)))
 }
 
 // plain returns text without what a terminal would obey: every space becomes a

@@ -19,14 +19,17 @@ func (h *Host) Pause(ctx context.Context) error {
 		return nil
 	}
 	c.paused = append(c.paused, h.name)
-	c.relieve(h.name)
+	c.relieve()
 	return nil
 }
 
+// isPaused is why a paused host does not hold.
+const isPaused = "paused by an operator"
+
 // relieve gives what a paused host holds to a member that can take it.
-func (c *Cluster) relieve(name string) {
-	if to := c.other(); c.holder == name && to != "" {
-		c.give(to, name+" was paused")
+func (c *Cluster) relieve() {
+	if to := c.other(); to != "" && c.frozen == nil && slices.Contains(c.paused, c.holder) {
+		c.give(to, isPaused)
 	}
 }
 
@@ -39,9 +42,7 @@ func (h *Host) Resume(ctx context.Context) error {
 	defer unlock()
 	c := h.cluster
 	c.paused = slices.DeleteFunc(c.paused, func(name string) bool { return name == h.name })
-	if slices.Contains(c.paused, c.holder) {
-		c.relieve(c.holder)
-	}
+	c.relieve()
 	return nil
 }
 
@@ -64,7 +65,9 @@ func (h *Host) Freeze(ctx context.Context) error {
 // needLeader is the refusal of what only the leader of this host's cluster can do.
 func (h *Host) needLeader() error {
 	if !h.cluster.has(h.name) {
-		return noLeader()
+		return &control.Error{
+			Message: "this host belongs to no cluster", Advice: "run `vipd init` on the first host, `vipd join <peer>` on the others", Code: control.CodeFailed,
+		}
 	}
 	return h.cluster.needLeader()
 }
@@ -80,5 +83,6 @@ func (h *Host) Thaw(ctx context.Context) error {
 		return err
 	}
 	h.cluster.frozen = nil
+	h.cluster.relieve()
 	return nil
 }

@@ -25,9 +25,11 @@ type Cluster struct {
 	mu      sync.Mutex
 	hosts   []*Host
 	members []string // by name, in the order in which they joined
+	voters  []string // those of them that vote
 	holder  string   // "" while nobody holds
 	term    uint64
 	history []control.Change // the newest first
+	asked   bool             // an operator wanted the newest
 	paused  []string         // by name
 	frozen  *control.Frozen
 	cut     bool
@@ -64,8 +66,7 @@ func (c *Cluster) Host(name string) *Host {
 func (c *Cluster) Cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cut = true
-	c.give("", "the hosts are cut off from each other")
+	c.cut, c.holder = true, ""
 }
 
 // give makes to the holder, in a new term.
@@ -76,17 +77,28 @@ func (c *Cluster) give(to, reason string) {
 	c.term++
 	change := control.Change{Time: Now(), From: c.holder, To: to, Term: c.term, Reason: reason}
 	c.history = slices.Insert(c.history, 0, change)
-	c.holder = to
+	c.holder, c.asked = to, false
+}
+
+// giveOnOrder is give for what an operator wants.
+func (c *Cluster) giveOnOrder(to, reason string) {
+	c.give(to, reason)
+	c.asked = true
+}
+
+// enfranchise gives their votes to all members, unless these are two.
+func (c *Cluster) enfranchise() {
+	if len(c.members) != 2 {
+		c.voters = slices.Clone(c.members)
+	}
 }
 
 func (c *Cluster) has(name string) bool { return slices.Contains(c.members, name) }
 
-// drop takes a member out; if it held, the first of the others that can holds.
-func (c *Cluster) drop(name, reason string) {
-	c.members = slices.DeleteFunc(c.members, func(m string) bool { return m == name })
-	if c.holder == name {
-		c.give(c.other(), reason)
-	}
+// drop takes a member out.
+func (c *Cluster) drop(name string) {
+	is := func(m string) bool { return m == name }
+	c.members, c.voters = slices.DeleteFunc(c.members, is), slices.DeleteFunc(c.voters, is)
 }
 
 // lock takes the lock unless ctx has ended.
@@ -107,15 +119,17 @@ func (c *Cluster) needLeader() error {
 }
 
 func noLeader() error {
-	return &control.Error{Message: "there is no leader now", Advice: "`vipd status` says what this host knows", Code: control.CodeNoLeader}
+	return &control.Error{
+		Message: "there is no leader now",
+		Advice: "an election takes about the detect time; if this lasts, too few members reach each other: see `vipd status`;" +
+			" if a majority is lost for ever: `vipd recover --help`",
+		Code: control.CodeNoLeader,
+	}
 }
 
 func (c *Cluster) needMember(name string) error {
 	if c.has(name) {
 		return nil
 	}
-	return &control.Error{
-		Message: fmt.Sprintf("no member is named %q", name),
-		Advice:  fmt.Sprintf("the members are %v", c.members), Code: control.CodeFailed,
-	}
+	return &control.Error{Message: fmt.Sprintf("there is no member %q", name), Advice: "`vipd status` lists the members", Code: control.CodeUsage}
 }

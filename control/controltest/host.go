@@ -2,7 +2,6 @@ package controltest
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +25,8 @@ func (h *Host) Init(ctx context.Context) (control.Formed, error) {
 		return control.Formed{}, &control.Error{Message: "the model has one cluster only", Code: control.CodeFailed}
 	}
 	h.cluster.members = []string{h.name}
-	h.cluster.give(h.name, "the cluster was founded")
+	h.cluster.enfranchise()
+	h.cluster.give(h.name, "the first holder")
 	return formed, nil
 }
 
@@ -42,17 +42,17 @@ func (h *Host) Join(ctx context.Context, peer string) (control.Joined, error) {
 	if !already {
 		if !c.memberAt(peer) {
 			return control.Joined{}, &control.Error{
-				Message: fmt.Sprintf("join %s: no member of a cluster answers there", peer),
-				Advice:  "give the address of a host on which `vipd init` or `vipd join` has succeeded",
-				Code:    control.CodeFailed,
+				Message: peer + " belongs to no cluster itself", Advice: "run `vipd init` there first, or name another peer", Code: control.CodeFailed,
 			}
 		}
 		if err := c.needLeader(); err != nil {
 			return control.Joined{}, err
 		}
 		c.members = append(c.members, h.name)
+		c.enfranchise()
 	}
-	return control.Joined{Cluster: ClusterID, Leader: c.holder, Members: slices.Clone(c.members), Already: already}, nil
+	waiting := !slices.Contains(c.voters, h.name)
+	return control.Joined{Cluster: ClusterID, Leader: c.holder, Members: slices.Clone(c.members), Already: already && !waiting, Waiting: waiting}, nil
 }
 
 func (c *Cluster) memberAt(peer string) bool {
@@ -67,7 +67,17 @@ func (h *Host) Leave(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	h.cluster.drop(h.name, h.name+" leaves the cluster")
+	c := h.cluster
+	if !c.has(h.name) {
+		return nil
+	}
+	if slices.Equal(c.voters, []string{h.name}) {
+		return &control.Error{Message: "this host is the last member", Advice: "to give the cluster up, stop vipd and empty the data directory", Code: control.CodeFailed}
+	}
+	if c.holder == h.name {
+		c.giveOnOrder(c.other(), h.name+" leaves the cluster")
+	}
+	c.drop(h.name)
 	return nil
 }
 
@@ -78,13 +88,16 @@ func (h *Host) Remove(ctx context.Context, node string) error {
 		return err
 	}
 	defer unlock()
+	if err := h.needLeader(); err != nil {
+		return err
+	}
 	if err := h.cluster.needMember(node); err != nil {
 		return err
 	}
-	if err := h.cluster.needLeader(); err != nil {
-		return err
+	if h.cluster.holder == node {
+		return &control.Error{Message: node + " holds the addresses now", Advice: "run `vipd transfer` first, or `vipd leave` on it", Code: control.CodeFailed}
 	}
-	h.cluster.drop(node, node+" was removed")
+	h.cluster.drop(node)
 	return nil
 }
 
@@ -96,32 +109,48 @@ func (h *Host) Transfer(ctx context.Context, t control.Transfer) (control.Moved,
 	}
 	defer unlock()
 	c := h.cluster
-	if err := c.needLeader(); err != nil {
+	if c.holder == "" || !c.has(h.name) {
+		return control.Moved{}, noLeader()
+	}
+	if t.Node == c.holder {
+		return control.Moved{From: c.holder, To: c.holder, Term: c.term}, nil
+	}
+	to, err := c.successor(t.Node)
+	if err != nil {
 		return control.Moved{}, err
-	}
-	if c.frozen != nil {
-		return control.Moved{}, &control.Error{Message: "the cluster is frozen", Advice: "type vipd thaw first", Code: control.CodeFailed}
-	}
-	to := t.Node
-	if to == "" {
-		to = c.other()
-	}
-	if to == "" {
-		return control.Moved{}, &control.Error{Message: "no other member can take the addresses", Code: control.CodeFailed}
-	}
-	if err := c.needMember(to); err != nil {
-		return control.Moved{}, err
-	}
-	if to != c.holder && slices.Contains(c.paused, to) {
-		return control.Moved{}, &control.Error{Message: to + " is paused", Advice: "type vipd resume there", Code: control.CodeFailed}
 	}
 	from := c.holder
-	c.give(to, "an operator asked for it")
+	c.giveOnOrder(to, "asked for by an operator")
 	took := drained
 	if t.Hasty {
 		took = undrained
 	}
 	return control.Moved{From: from, To: to, Term: c.term, Took: took}, nil
+}
+
+// successor returns who takes over: the member of that name, or the first that can.
+func (c *Cluster) successor(name string) (string, error) {
+	refused := func(message, advice string) error {
+		return &control.Error{Message: message, Advice: advice, Code: control.CodeFailed}
+	}
+	if c.frozen != nil {
+		return "", refused("hand-overs are frozen in this cluster", "run `vipd thaw` first")
+	}
+	if name == "" {
+		if name = c.other(); name == "" {
+			return "", refused("no other healthy member is in contact", "see `vipd status`")
+		}
+	}
+	switch err := c.needMember(name); {
+	case err != nil:
+		return "", err
+	case slices.Contains(c.paused, name):
+		return "", refused(name+" can't take over: "+isPaused, "run `vipd resume` there, or name another member, or none")
+	case !slices.Contains(c.voters, name):
+		return "", refused(name+" can't take over: has no vote yet",
+			"wait until it has caught up and, if it is the second host, a third one has joined, or name another member, or none")
+	}
+	return name, nil
 }
 
 // How long a transfer takes in the model.
@@ -132,9 +161,9 @@ const (
 
 // other returns the first member that does not hold and could, "" if there is none.
 func (c *Cluster) other() string {
-	i := slices.IndexFunc(c.members, func(m string) bool { return m != c.holder && !slices.Contains(c.paused, m) })
+	i := slices.IndexFunc(c.voters, func(m string) bool { return m != c.holder && !slices.Contains(c.paused, m) })
 	if i < 0 {
 		return ""
 	}
-	return c.members[i]
+	return c.voters[i]
 }

@@ -2,6 +2,7 @@ package controltest
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -63,30 +64,54 @@ func (h *Host) Leader(ctx context.Context) (control.Leader, error) {
 }
 
 func (h *Host) node() control.Node {
+	c := h.cluster
 	n := control.Node{
 		Name: h.name, ID: "id-" + h.name, Address: h.address + ":7600", Version: version,
-		State: control.StateBackup, Reason: "waiting", Since: Now(),
-		Priority: priority, Paused: slices.Contains(h.cluster.paused, h.name),
+		State: control.StateBackup, Reason: c.lastReason(h.name), Since: Now(),
+		Priority: priority, Paused: slices.Contains(c.paused, h.name),
 	}
-	if h.cluster.holder == h.name {
-		n.State, n.Reason = control.StateMaster, "holds the lease"
+	if c.holder == h.name {
+		n.State = control.StateMaster
+	}
+	if n.Paused {
+		n.Reason = isPaused
 	}
 	return n
 }
 
+// lastReason says why a host holds or does not.
+func (c *Cluster) lastReason(name string) string {
+	if c.holder == name {
+		return "the lease was gained"
+	}
+	for _, change := range c.history { // the newest first
+		switch name {
+		case change.From:
+			return change.Reason
+		case change.To:
+			return "the lease was lost"
+		}
+	}
+	return "started"
+}
+
 func (h *Host) members() control.Cluster {
 	c := h.cluster
-	n := len(c.members)
+	n := len(c.voters)
 	shown := control.Cluster{ID: ClusterID, Detect: detect, Quorum: control.Quorum{Needed: n/2 + 1}, Frozen: c.frozen}
 	if c.holder == h.name {
 		shown.Quorum.Reachable = &n
 	}
 	for _, name := range c.members {
+		paused := slices.Contains(c.paused, name)
 		m := control.Member{
-			Name: name, ID: "id-" + name, Address: c.Host(name).address + ":7600",
-			Voter: true, Leader: name == c.holder, Self: name == h.name, Able: true, Healthy: true, Version: version,
+			Name: name, ID: "id-" + name, Address: c.Host(name).address + ":7600", Voter: slices.Contains(c.voters, name),
+			Leader: name == c.holder, Self: name == h.name, Able: !paused || name == c.holder, Healthy: !paused, Version: version,
 			Checks:   []control.MemberCheck{{Name: "appsvc", Healthy: true}, {Name: "disk", Healthy: true, Weight: -20}},
-			Priority: priority, Paused: slices.Contains(c.paused, name), Why: c.why(name),
+			Priority: priority, Base: priority, Paused: paused, Why: c.why(name),
+		}
+		if paused {
+			m.Reason = isPaused
 		}
 		if c.holder == h.name && !m.Self {
 			m.Contact = new(control.Millis(40 * time.Millisecond))
@@ -98,15 +123,29 @@ func (h *Host) members() control.Cluster {
 
 // why says why a member holds or does not.
 func (c *Cluster) why(name string) string {
+	paused := slices.Contains(c.paused, name)
 	switch {
-	case c.holder == "":
-		return "nobody can hold while the hosts are cut off from each other"
-	case c.holder == name && slices.Contains(c.paused, name):
-		return "it is paused, but no other member can take the addresses"
+	case c.holder == name && paused && c.frozen != nil && c.other() != "":
+		return "holds although paused: the cluster is frozen"
+	case c.holder == name && paused:
+		return "holds although paused: no other host can take over"
 	case c.holder == name:
-		return c.history[0].Reason
-	case slices.Contains(c.paused, name):
-		return "it is paused"
+		return fmt.Sprintf("holds: %s (priority %d)", c.reason(), priority)
+	case paused:
+		return isPaused
+	case !slices.Contains(c.voters, name):
+		return "has no vote yet"
+	case c.holder == "":
+		return "nobody leads now"
 	}
-	return c.holder + " holds, and is no worse"
+	return "ready; the same priority as " + c.holder
+}
+
+// reason says how the holder came to hold.
+func (c *Cluster) reason() string {
+	last := c.history[0]
+	if c.asked || last.From == "" {
+		return last.Reason
+	}
+	return last.From + " handed over, " + last.Reason
 }

@@ -290,8 +290,12 @@ func TestAWitnessKeepsTwoHostsGoing(t *testing.T) {
 	if err := s.FormCluster(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.types(t, witness, 0, "status"); !strings.Contains(got, "witness") {
-		t.Errorf("status does not speak of the witness:\n%s", got)
+	s.whole(t)
+	err = WaitFor(20*time.Second, func() (bool, error) { // until all have told of themselves
+		return strings.Contains(s.types(t, witness, 0, "status"), "all is well"), nil
+	})
+	if err != nil {
+		t.Errorf("something is wrong in the eyes of the witness:\n%s", s.types(t, witness, 0, "status"))
 	}
 	for range 2 {
 		var lost *Host
