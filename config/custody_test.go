@@ -181,6 +181,7 @@ func TestAHostThatOthersCouldTamperWithIsRefusedWithThisText(t *testing.T) {
 	tests := map[string]struct {
 		files      []string
 		uid        uint32
+		bound      bool
 		file, want string
 	}{
 		"one folder above two scripts": {
@@ -211,6 +212,14 @@ hint: write one of those in /etc/passwd, or make it: useradd --system no.such.us
     hooks: {user: nobody, notify: DIR/x.sh}
                   ^
 hint: run vipd as root, or leave user out`,
+		},
+		"a vipd that may not become another user": {
+			files: []string{"x.sh 755 0"}, bound: true,
+			file: "hooks: {user: nobody, notify: DIR/x.sh}\n",
+			want: `vipd.yaml:3:15: hooks.user: vipd lacks the capabilities to run a script as another user
+    hooks: {user: nobody, notify: DIR/x.sh}
+                  ^
+hint: systemctl edit vipd, and under [Service]: CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_KILL`,
 		},
 		"a data directory that others may read": {
 			files: []string{"d/ 755 0"}, file: "data_dir: DIR/d\n",
@@ -258,7 +267,7 @@ hint: name a folder that vipd has for itself, as /run/vipd, or leave socket out`
 			dir := playground(t)
 			lay(t, dir, test.files...)
 			h := vm1()
-			h.uid = test.uid
+			h.uid, h.bound = test.uid, test.bound
 			err := accepted(t, strings.ReplaceAll(smallest+test.file, "DIR", dir)).checkHost(h)
 			if err == nil {
 				t.Fatal("accepted")

@@ -37,10 +37,15 @@ type host struct {
 	links     map[string]net.Flags
 	addresses []netip.Addr
 	uid       uint32 // of whoever is to run vipd
+	bound     bool   // root, and may not become another user
 }
 
 func thisHost() (host, error) {
 	h := host{links: make(map[string]net.Flags), uid: uint32(os.Geteuid())} //nolint:gosec // never negative
+	var err error
+	if h.bound, err = mayNotSetIDs(); err != nil {
+		return h, err
+	}
 	links, err := net.Interfaces()
 	if err != nil {
 		return h, fmt.Errorf("list the links of this host: %w", err)
@@ -69,13 +74,13 @@ func (c *Config) checkHost(h host) error {
 	files := custody{reader: r, uid: h.uid, told: make(map[string]bool)}
 	for i, check := range c.Checks {
 		if script, ok := check.Probe.(health.Script); ok {
-			script.User = health.User(r.account(c.places.users[i], script.User.Name, h.uid))
+			script.User = health.User(r.account(c.places.users[i], script.User.Name, h))
 			c.Checks[i].Probe = script
 			files.command(c.places.checks[i], script.Command, hooks.User(script.User))
 		}
 		r.checkProbe(c.places.checks[i], check.Probe, h)
 	}
-	c.Hooks.User = r.account(c.places.user, c.Hooks.User.Name, h.uid)
+	c.Hooks.User = r.account(c.places.user, c.Hooks.User.Name, h)
 	files.command(c.places.notify, c.Hooks.Notify, c.Hooks.User)
 	files.command(c.places.prepare, c.Hooks.Prepare, c.Hooks.User)
 	files.command(c.places.fence, c.Hooks.Fence, c.Hooks.User)

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"unicode"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vipd/vipd/hooks"
 )
 
@@ -26,8 +28,19 @@ func (r *reader) user(v value) string {
 	return text
 }
 
-// account looks a user up for a vipd that runs as uid. Without a name it is vipd's own.
-func (r *reader) account(v value, name string, uid uint32) hooks.User {
+// mayNotSetIDs reports whether this process lacks what setuid(2) and setgid(2) need
+// (capabilities(7)), as in the unit that is shipped.
+func mayNotSetIDs() (bool, error) {
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0]); err != nil {
+		return false, fmt.Errorf("read the capabilities of vipd: %w", err)
+	}
+	const wanted = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
+	return data[0].Effective&wanted != wanted, nil
+}
+
+// account looks a user up for a vipd that runs on h. Without a name it is vipd's own.
+func (r *reader) account(v value, name string, h host) hooks.User {
 	if name == "" {
 		return hooks.User{}
 	}
@@ -37,8 +50,12 @@ func (r *reader) account(v value, name string, uid uint32) hooks.User {
 	case unknown:
 		r.refuse(v, "write one of those in /etc/passwd, or make it: useradd --system "+name, "this host has no user %s", quote(name))
 		return unusable
-	case uid != 0:
-		r.refuse(v, "run vipd as root, or leave user out", "only root can run a script as another user, and vipd runs as %s", userName(uid))
+	case h.uid != 0:
+		r.refuse(v, "run vipd as root, or leave user out", "only root can run a script as another user, and vipd runs as %s", userName(h.uid))
+		return unusable
+	case h.bound:
+		r.refuse(v, "systemctl edit vipd, and under [Service]: CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_KILL",
+			"vipd lacks the capabilities to run a script as another user")
 		return unusable
 	}
 	var credential *syscall.Credential

@@ -297,6 +297,11 @@ func TestAWitnessKeepsTwoHostsGoing(t *testing.T) {
 	if err != nil {
 		t.Errorf("something is wrong in the eyes of the witness:\n%s", s.types(t, witness, 0, "status"))
 	}
+	s.types(t, witness, 2, "transfer", "vm9")
+	s.types(t, witness, 2, "remove", "vm9")
+	if got := s.types(t, witness, 0, "simulate", "--lose", s.whole(t).Name); !strings.Contains(got, " would take over from ") {
+		t.Errorf("simulate: %s", got)
+	}
 	for range 2 {
 		var lost *Host
 		heir := s.moves(t, func(holder *Host) error { lost = holder; return holder.Crash() })
