@@ -53,7 +53,7 @@ func analyze(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// Every key below "kept from" is in the drop-in, with a value that takes it back: with it, systemd-analyze finds nothing restricted.
+// What is added to the restrictions of the unit must be added to the drop-in.
 func TestUnconfinedTakesEveryRestrictionBack(t *testing.T) {
 	_, restrictions, ok := strings.Cut(read(t, "vipd.service"), "kept from")
 	restrictions, _, end := strings.Cut(restrictions, "RuntimeDirectory=")

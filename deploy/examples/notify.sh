@@ -4,6 +4,7 @@
 #
 # Its arguments are those of keepalived: INSTANCE, the name, the state, the priority. The environment says more: VIPD_STATE,
 # VIPD_PREVIOUS, VIPD_TERM, VIPD_REASON, VIPD_ADDRESSES, VIPD_INTERFACE, VIPD_LEADER.
+# It may call systemctl, but vipd.service confines what else it does: docs/operations.md, "Confined, and without root".
 
 SERVICE=apache2 # httpd on Red Hat and its relatives
 

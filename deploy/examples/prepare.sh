@@ -7,6 +7,8 @@
 # the floating address: the other host still has all of them. The move may not come after all, so nothing here may need to be
 # undone.
 #
+# vipd.service confines it: it can read what root owns or everybody may read, and start nothing by itself, but ask systemd.
+#
 # Its arguments are those of a notify script, with PREPARE as the state.
 
 NEEDS="memcached"  # what the service needs, and what may run on all hosts at once; names of units with blanks between
