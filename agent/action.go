@@ -51,12 +51,12 @@ type (
 		ID  int
 		For time.Duration
 	}
-	// HandOver gives up the lease of Term, and before that, if Clean, has it recorded
-	// that all is let go of; answered by [HandedOver].
+	// HandOver has it recorded that this host has let go of all that it held in the term
+	// Released, if that is not 0, and gives up the lease of Term, or of whatever term this
+	// host leads in if that is 0, unless To is nil; answered by [HandedOver].
 	HandOver struct {
-		To    election.Member
-		Term  uint64
-		Clean bool
+		To             *election.Member
+		Released, Term uint64
 	}
 	// Preempt asks the leader to hand over to this host; answered by [Preempted].
 	Preempt struct{ Reason string }

@@ -24,8 +24,8 @@ type Election interface {
 	Successor(ctx context.Context, target string) (election.Member, error)
 	Prepare(ctx context.Context, to election.Member) error // has it warm the service up
 	Intend(reason string, cause election.Cause) error
-	HandOver(ctx context.Context, to election.Member) error
-	Release(ctx context.Context, term uint64) error
+	HandOver(ctx context.Context, to election.Member, term uint64) error
+	Release(term uint64) error
 	Claim(ctx context.Context) (election.Claim, error)                // whom this host has to fence
 	Fenced(ctx context.Context, m election.Member, term uint64) error // has it recorded
 	Preempt(ctx context.Context, reason string) error
@@ -79,6 +79,7 @@ type Agent struct {
 	// of the Run goroutine
 	fencing   context.CancelCauseFunc // ends the fence hook; nil if none was begun
 	fencingIn uint64                  // for the lease of that term
+	warming   context.CancelCauseFunc // ends the prepare hook; nil if none was begun
 }
 
 // ask is an event whose author waits for the reply to a request.
@@ -157,6 +158,7 @@ func (a *Agent) Run(ctx context.Context) {
 	for !a.State().Exited {
 		select {
 		case e := <-a.events:
+			a.take(ctx, a.lease()) // it may be long over: this process may have been stopped
 			a.take(ctx, e)
 		case q := <-a.asks:
 			a.replies[q.request] = q.reply
@@ -222,7 +224,7 @@ func (a *Agent) take(ctx context.Context, e Event) {
 		before := a.State()
 		after, actions := Step(before, queue[0], time.Now())
 		a.state.Store(&after)
-		a.stopFencing(after)
+		a.stopScripts(after)
 		a.tell(before, after, queue[0])
 		for _, action := range actions {
 			if answer := a.perform(ctx, action); answer != nil {

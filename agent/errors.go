@@ -15,6 +15,7 @@ var (
 	errStopping    = errors.New("vipd is stopping")
 	errLost        = errors.New("the lease was lost before the hand-over was done")
 	errLeaseOver   = errors.New("the lease is over")
+	errGained      = errors.New("this host has got the lease")
 	errLeads       = errors.New("this host leads already")
 	errPreparing   = errors.New("the prepare hook runs already")
 	errFrozen      = &hintedError{"hand-overs are frozen in this cluster", "run `vipd thaw` first"}

@@ -61,6 +61,7 @@ type (
 	Fenced struct {
 		Term uint64
 		Err  string
+		Void bool // it was ended before its time
 	}
 	// PrepareAsked is the wish of a holder that is about to hand over to this host.
 	PrepareAsked struct{ Request int }

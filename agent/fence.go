@@ -28,8 +28,10 @@ func (d *decision) clear() {
 }
 
 func (d *decision) noteClaimed(e Claimed) {
-	d.Claiming, d.ClaimErr = false, e.Err
-	if e.Err == "" && e.Term == d.Term {
+	if d.Claiming = false; e.Term != d.Term {
+		return
+	}
+	if d.ClaimErr = e.Err; e.Err == "" {
 		d.Claimed, d.Unfenced = e.Term, e.Unfenced
 	}
 }
@@ -38,7 +40,7 @@ func (d *decision) noteClaimed(e Claimed) {
 // counts for nothing: whom it was for may have held since.
 func (d *decision) noteFenced(e Fenced) {
 	d.Fencing = false
-	if !d.Held || e.Term != d.Term || len(d.Unfenced) == 0 {
+	if e.Void || !d.Held || e.Term != d.Term || len(d.Unfenced) == 0 {
 		return
 	}
 	if d.FenceErr = e.Err; e.Err != "" && !d.Policy.FenceProceeds {

@@ -205,18 +205,14 @@ func (d *decision) proceed() {
 		if !d.settled() && !d.Urgent {
 			return
 		}
-		l.Stage, l.Clean = Unbinding, d.settled() && d.HookErr == ""
+		l.Stage, l.Clean = Unbinding, d.Held && d.settled() && d.HookErr == ""
 		if d.mayBind() {
 			d.unbind()
 		}
 	}
 	if l.Stage == Unbinding && !d.Bound {
 		l.Stage = Moving
-		if l.To == nil {
-			d.exit()
-		} else {
-			d.do(HandOver{To: *l.To, Term: d.Term, Clean: l.Clean})
-		}
+		d.give()
 	}
 }
 
@@ -249,7 +245,25 @@ func (d *decision) abandon() {
 	d.Leaving = nil
 }
 
+// give tells the successor, and puts on record that this host has let go of all, so that
+// nobody fences it.
+func (d *decision) give() {
+	h := HandOver{To: d.Leaving.To, Term: d.Leaving.Term}
+	if d.Leaving.Clean && d.Policy.Fence {
+		h.Released = d.Term
+	}
+	if h.To == nil && h.Released == 0 {
+		d.exit()
+		return
+	}
+	d.do(h)
+}
+
 func (d *decision) noteHandedOver(e HandedOver) {
+	if l := d.Leaving; l != nil && l.To == nil {
+		d.exit()
+		return
+	}
 	if l := d.Leaving; l != nil && l.Request != 0 {
 		d.do(Reply{Request: l.Request, To: l.To.Name, Err: e.Err})
 	}

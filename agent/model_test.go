@@ -124,7 +124,7 @@ func (h *host) Fenced(_ context.Context, m election.Member, _ uint64) error {
 	return nil
 }
 
-func (h *host) Release(_ context.Context, term uint64) error {
+func (h *host) Release(term uint64) error {
 	h.set(func() { h.released = term })
 	return nil
 }
@@ -158,7 +158,7 @@ func (h *host) Intend(reason string, cause election.Cause) error {
 	return nil
 }
 
-func (h *host) HandOver(_ context.Context, to election.Member) error {
+func (h *host) HandOver(_ context.Context, to election.Member, _ uint64) error {
 	h.note("hand over to " + to.Name)
 	h.elect(h.Lease().Term+1, false)
 	return nil

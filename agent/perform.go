@@ -45,7 +45,15 @@ func (a *Agent) perform(ctx context.Context, action Action) Event {
 		a.fencing, a.fencingIn = cancel, x.Term
 		a.beside.Go(func() {
 			defer cancel(nil)
-			a.Report(Fenced{Term: x.Term, Err: text(a.cfg.Hooks.Fence(fencing, x.Previous, x.Term, x.Reason))})
+			err := a.cfg.Hooks.Fence(fencing, x.Previous, x.Term, x.Reason)
+			a.Report(Fenced{Term: x.Term, Err: text(err), Void: context.Cause(fencing) != nil})
+		})
+	case RunPrepare:
+		warming, cancel := context.WithCancelCause(ctx)
+		a.warming = cancel
+		a.beside.Go(func() {
+			defer cancel(nil)
+			a.Report(PrepareDone{Request: x.Request, Err: a.cfg.Hooks.Prepare(warming, x.Reason)})
 		})
 	case Exit:
 	default:
@@ -68,8 +76,6 @@ func (a *Agent) await(ctx context.Context, action Action) Event {
 	switch x := action.(type) {
 	case RunHook:
 		return HookDone{Role: x.Role, Err: text(a.cfg.Hooks.Run(ctx, x.Role, x.Previous, x.Term, x.Reason))}
-	case RunPrepare:
-		return PrepareDone{Request: x.Request, Err: a.cfg.Hooks.Prepare(ctx, x.Reason)}
 	case FindSuccessor:
 		return a.find(ctx, x)
 	case Prepare:
@@ -137,19 +143,27 @@ func (a *Agent) recordFenced(ctx context.Context, x RecordFenced) {
 
 // handOver gives up the lease. A holder that leaves without a word is fenced by the next.
 func (a *Agent) handOver(ctx context.Context, x HandOver) error {
-	if x.Clean {
-		if err := a.cfg.Election.Release(ctx, x.Term); err != nil {
-			a.cfg.Log.Warn("it is not recorded that this host has let go", zap.Error(err))
+	if x.Released != 0 {
+		if err := a.cfg.Election.Release(x.Released); err != nil {
+			a.cfg.Log.Warn("it is not recorded that this host has let go; the next holder may fence it", zap.Error(err))
 		}
 	}
-	return a.cfg.Election.HandOver(ctx, x.To)
+	if x.To == nil {
+		return nil
+	}
+	return a.cfg.Election.HandOver(ctx, *x.To, x.Term)
 }
 
-// stopFencing ends a fence hook whose lease is over: whom it is for may hold now.
-func (a *Agent) stopFencing(s State) {
+// stopScripts ends a fence hook whose lease is over, since whom it is for may hold now,
+// and a prepare hook once the lease is here, since the service is to be started in earnest.
+func (a *Agent) stopScripts(s State) {
 	if a.fencing != nil && (!s.Held || s.Term != a.fencingIn) {
 		a.fencing(errLeaseOver)
 		a.fencing = nil
+	}
+	if a.warming != nil && s.Held {
+		a.warming(errGained)
+		a.warming = nil
 	}
 }
 

@@ -137,6 +137,9 @@ func (w *world) begin(a Action) {
 			w.t.Fatal("looks for a successor in a frozen cluster")
 		}
 	case HandOver:
+		if a.Released != 0 && (w.bound || w.running != "" || w.last == Master || w.s.HookErr != "") {
+			w.t.Fatal("says that it has let go, and has not")
+		}
 		if w.bound || w.running != "" && !w.s.Urgent {
 			w.t.Fatal("handed over with an address bound or a hook running")
 		}
@@ -247,10 +250,11 @@ func (w *world) answer(which int) Event {
 	case RunPrepare:
 		return PrepareDone{Request: a.Request, Err: err}
 	case RunFence:
-		if a.Term == w.s.Term && (err == nil || w.s.Policy.FenceProceeds) {
+		void := rapid.IntRange(0, 9).Draw(w.t, "void") == 0
+		if !void && w.s.Held && a.Term == w.s.Term && (err == nil || w.s.Policy.FenceProceeds) {
 			w.unfenced = w.unfenced[1:]
 		}
-		return Fenced{Term: a.Term, Err: text(err)}
+		return Fenced{Term: a.Term, Err: text(err), Void: void}
 	case FindSuccessor:
 		if err != nil {
 			return Found{Request: a.Request, Err: err}

@@ -272,7 +272,10 @@ func describe(a Action) string {
 	case Wait:
 		return "wait " + a.For.String()
 	case HandOver:
-		return "hand over to " + a.To.Name + map[bool]string{false: ", to be fenced by it"}[a.Clean]
+		if a.To == nil {
+			return "record that it has let go"
+		}
+		return "hand over to " + a.To.Name + map[bool]string{true: ", and record that it has let go"}[a.Released != 0]
 	case Preempt:
 		return "preempt: " + a.Reason
 	case RunFence:

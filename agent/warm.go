@@ -13,7 +13,11 @@ const keepWarm = 2 * time.Minute
 
 // notePrepareAsked has the service warmed up for a hand-over to this host.
 func (d *decision) notePrepareAsked(e PrepareAsked) {
-	if err := d.refusal(); err != nil || !d.Policy.Prepare {
+	err := d.refusal()
+	if err == nil && d.WarmingFor != 0 {
+		err = errPreparing
+	}
+	if err != nil || !d.Policy.Prepare {
 		d.do(Reply{Request: e.Request, Err: err})
 		return
 	}
@@ -22,7 +26,15 @@ func (d *decision) notePrepareAsked(e PrepareAsked) {
 
 // warmUp runs the prepare hook that somebody waits for, once nothing else runs.
 func (d *decision) warmUp() {
-	if d.WarmingFor == 0 || d.scripting() || d.Exited {
+	if d.WarmingFor == 0 || d.Warming || d.Exited {
+		return
+	}
+	if err := d.refusal(); err != nil {
+		d.do(Reply{Request: d.WarmingFor, Err: err})
+		d.WarmingFor = 0
+		return
+	}
+	if d.scripting() {
 		return
 	}
 	d.Warming, d.WarmUntil = true, d.now.Add(d.Policy.DrainTime+keepWarm)
@@ -38,8 +50,6 @@ func (d *decision) refusal() error {
 		return errLeads
 	case fitness != election.Ready:
 		return fmt.Errorf("this host is not ready: %s", ailment)
-	case d.WarmingFor != 0:
-		return errPreparing
 	}
 	return nil
 }

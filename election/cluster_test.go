@@ -167,10 +167,10 @@ func (h *host) start() {
 		if err := node.Intend("asked", m.Cause); err != nil {
 			return err
 		}
-		if err := node.Release(ctx, node.Lease().Term); err != nil {
+		if err := node.Release(node.Lease().Term); err != nil {
 			return err
 		}
-		return node.HandOver(ctx, to)
+		return node.HandOver(ctx, to, 0)
 	})
 	node.SetStanding(Standing{Fitness: Ready})
 	ctx, cancel := context.WithCancel(context.Background())

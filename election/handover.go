@@ -111,25 +111,41 @@ func (n *Node) Prepare(ctx context.Context, to Member) error {
 // on. It blocks for one replicated entry, but for no more than a second: a disk that
 // hangs is a reason to hand over, not to wait.
 func (n *Node) Intend(reason string, cause Cause) error {
+	err := n.commitSoon(command{Intent: &intent{Term: n.raft.CurrentTerm(), Reason: reason, Cause: cause}})
+	if errors.Is(err, errLate) {
+		n.log.Warn("the reason of the hand-over can't be written in time", zap.String("reason", reason))
+		return nil
+	}
+	return err
+}
+
+var errLate = errors.New("not confirmed by a majority within " + patience.String())
+
+// commitSoon is commit for what is not waited for longer than a second; it may take effect
+// later.
+func (n *Node) commitSoon(c command) error {
 	done := make(chan error, 1)
-	n.background.Go(func() {
-		done <- n.commit(context.Background(), command{Intent: &intent{Term: n.raft.CurrentTerm(), Reason: reason, Cause: cause}})
-	})
+	n.background.Go(func() { done <- n.commit(context.Background(), c) })
 	select {
 	case err := <-done:
 		return err
 	case <-time.After(patience):
-		n.log.Warn("the reason of the hand-over can't be written in time", zap.String("reason", reason))
-		return nil
+		return errLate
 	}
 }
 
 // HandOver gives up the lease for good, closes the fence, and only then tells the
 // member to take over. It returns when another leads, or with an error when nobody
 // has taken over within 2 T; this member then falls silent, so that the others
-// elect. Either way it holds nothing any more.
-func (n *Node) HandOver(ctx context.Context, to Member) error {
-	term := n.raft.CurrentTerm()
+// elect. Either way it holds nothing any more. The lease is that of term, or of whatever
+// term this member leads in if that is 0; one that leads in another by now gives up nothing.
+func (n *Node) HandOver(ctx context.Context, to Member, term uint64) error {
+	switch now := n.raft.CurrentTerm(); {
+	case term == 0:
+		term = now
+	case term != now:
+		return fmt.Errorf("hand over to %s: the lease was of term %d, and this is term %d", to.Name, term, now)
+	}
 	n.rules.abdicate(term)
 	future := n.raft.LeadershipTransferToServer(raft.ServerID(to.ID), raft.ServerAddress(to.Address))
 	failed := make(chan error, 1)

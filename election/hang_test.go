@@ -207,7 +207,7 @@ func TestASuccessorWhoseDiskHangsDelaysTheHandOverOnly(t *testing.T) {
 				}
 				hosts[1].drive.hang(key)
 				began := time.Now()
-				if err := hosts[0].node.HandOver(t.Context(), to); err != nil {
+				if err := hosts[0].node.HandOver(t.Context(), to, 0); err != nil {
 					t.Logf("the hand-over: %v", err)
 				}
 				await(t, "the disk hangs", hosts[1].drive.hangs)
@@ -343,7 +343,7 @@ func TestAHandOverDoesNotWaitForADiskThatHangs(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(old)
-		if err := old.node.HandOver(t.Context(), to); err == nil && old.node.Status().Leader.Name == "vm1" {
+		if err := old.node.HandOver(t.Context(), to, 0); err == nil && old.node.Status().Leader.Name == "vm1" {
 			t.Error("handed over to nobody")
 		}
 		if took, bound := time.Since(began), patience+2*half+time.Second; took > bound {

@@ -236,13 +236,11 @@ func (n *Node) Fenced(ctx context.Context, m Member, term uint64) error {
 // has been stopped, the addresses are off. Where that is not on record the next holder
 // fences it. It blocks for one entry of the log, but for no more than a second; where
 // nobody fences it does nothing.
-func (n *Node) Release(ctx context.Context, term uint64) error {
+func (n *Node) Release(term uint64) error {
 	if !n.cfg.Fences {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if err := n.commit(ctx, command{Released: true, Term: term}); err != nil {
+	if err := n.commitSoon(command{Released: true, Term: term}); err != nil {
 		return fmt.Errorf("record that the addresses are released: %w", err)
 	}
 	return nil

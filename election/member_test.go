@@ -53,7 +53,7 @@ func TestAnAbdicatedHolderWithoutSuccessorMakesWay(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.isolate(hosts[1].cfg.Address.String(), true)
-		if err := hosts[0].node.HandOver(t.Context(), to); err == nil {
+		if err := hosts[0].node.HandOver(t.Context(), to, 0); err == nil {
 			t.Error("a hand-over to a member that is cut off succeeded")
 		}
 		await(t, "somebody holds in a new term", func() bool { return holder(hosts) != nil })

@@ -111,8 +111,8 @@ func (s state) apply(c command) state {
 		s = s.record(*c.Holder, c.By)
 	case c.Fenced != nil && s.holds(c.Term):
 		s.Unfenced = slices.DeleteFunc(slices.Clone(s.Unfenced), func(p party) bool { return p == *c.Fenced })
-	case c.Released && s.holds(c.Term):
-		s.Released = c.Term
+	case c.Released:
+		s.Released = max(s.Released, c.Term)
 	case c.Freeze != nil:
 		s.Frozen = cmp.Or(s.Frozen, c.Freeze)
 	case c.Thaw:
@@ -143,7 +143,7 @@ func (s state) record(c Change, by *party) state {
 			c.Reason, c.Asked, c.Planned = i.Reason, i.Cause == ByOperator, true
 		}
 	}
-	s.Unfenced = s.owed(c.From, s.Released == before, by)
+	s.Unfenced = s.owed(c, s.Released == before, by)
 	s.Holder = by
 	s.History = append(slices.Clone(s.History), c)
 	s.History = s.History[max(0, len(s.History)-historySize):]
@@ -153,17 +153,17 @@ func (s state) record(c Change, by *party) state {
 // owed returns whom a new holder has to fence: those that the ones before it have not, and
 // the last of these, unless it has released the addresses. The holder itself is not among
 // them, nor what lived at its address before.
-func (s state) owed(from string, released bool, by *party) []party {
+func (s state) owed(c Change, released bool, by *party) []party {
 	if by == nil {
 		return nil
 	}
 	last := s.Holder
-	if last == nil && from != "" { // it did not fence
-		m, known := s.member(func(m Member) bool { return m.Name == from })
+	if last == nil && c.From != "" { // it did not fence, nor put on record that it let go
+		m, known := s.member(func(m Member) bool { return m.Name == c.From })
 		if !known {
-			m = Member{ID: from, Name: from} // was removed
+			m = Member{ID: c.From, Name: c.From} // was removed
 		}
-		last = &party{m.ID, m.Name, m.Address}
+		last, released = &party{m.ID, m.Name, m.Address}, c.Planned
 	}
 	owed := slices.Clone(s.Unfenced)
 	if last != nil && !released && !slices.Contains(owed, *last) {

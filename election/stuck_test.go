@@ -34,7 +34,7 @@ func TestAMemberThatCannotHoldLeadsOnToOneThatCanIfItAloneHasTheWholeLog(t *test
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := hosts[0].node.HandOver(t.Context(), to); err != nil {
+		if err := hosts[0].node.HandOver(t.Context(), to, 0); err != nil {
 			t.Error(err)
 		}
 		await(t, "vm2 holds", func() bool { return hosts[1].node.Lease().Held })
@@ -80,7 +80,7 @@ func TestALeaderThatHasAbdicatedChangesNoMembership(t *testing.T) {
 			t.Fatal(err)
 		}
 		hosts[1].node.SetStanding(Standing{Fitness: Unable, Reason: "the fence is not armed"}) // just then
-		if err := hosts[0].node.HandOver(t.Context(), to); err == nil {
+		if err := hosts[0].node.HandOver(t.Context(), to, 0); err == nil {
 			t.Error("handed over to a member that can't hold")
 		}
 		// Were vm2 removed in this term, vm1 would be alone in a term that it has given up.
@@ -213,7 +213,7 @@ func TestALeaderThatIsLeftAloneAfterAFailedHandOverEnds(t *testing.T) {
 		if err := hosts[1].node.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := hosts[0].node.HandOver(t.Context(), to); err == nil {
+		if err := hosts[0].node.HandOver(t.Context(), to, 0); err == nil {
 			t.Error("handed over to a host that has left")
 		}
 		if err := <-hosts[0].done; err == nil || !strings.Contains(err.Error(), "left alone") {
@@ -264,7 +264,7 @@ func TestAHandOverToAMemberThatHasJustStartedWaitsForItsQuarantine(t *testing.T)
 		if took := time.Since(started); took < half {
 			t.Errorf("it was found ready %s after its start", took)
 		}
-		if err := hosts[0].node.HandOver(t.Context(), to); err != nil {
+		if err := hosts[0].node.HandOver(t.Context(), to, 0); err != nil {
 			t.Error(err)
 		}
 		await(t, "it holds", func() bool { return hosts[2].node.Lease().Held })
