@@ -277,3 +277,26 @@ func TestARefusedConnectionIsNoTimeout(t *testing.T) {
 		}
 	})
 }
+
+// A holder asks its successor whether it can take over, and on a slow network never gets
+// the answer in time. A leader that holds nothing must not wait for it.
+func TestALeaderThatCannotHoldHandsOverOnASlowNetwork(t *testing.T) {
+	setRandom(t, 1)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1, Profile{Nodes: 3, Detect: time.Second, Far: 0.2})
+		defer w.stop()
+		if !w.assemble() {
+			t.Fatal(w.broken)
+		}
+		h := w.serving(false).host
+		w.mu.Lock()
+		h.kernel.faults.arm = true
+		h.kernel.disarm(h.clock.now())
+		h.kernel.changed()
+		w.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		if d := w.serving(true); d == nil || d.host == h {
+			t.Errorf("%s holds\n%s", name(d), w.timeline)
+		}
+	})
+}
