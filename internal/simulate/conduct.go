@@ -41,13 +41,17 @@ func (w *world) handsOver(d *daemon) {
 	}
 }
 
+// hearing is how long an agent whose process nothing disturbs may take to act on what the
+// daemon has been told.
+func (w *world) hearing() time.Duration { return w.detect/10 + 10*time.Millisecond }
+
 // opensFor looks at who opens a fence. The caller has w.mu.
 func (w *world) opensFor(h *host) {
 	h.kept = nil
 	if h.policy.Witness {
 		w.fails("%s is a witness, and opens its fence", h.name)
 	}
-	if p := h.paused; p.by != nil && p.by == h.disk.contents() && time.Since(p.since) > w.grace() && time.Since(h.disturbed) > w.grace() {
+	if p := h.paused; p.by != nil && p.by == h.disk.contents() && time.Since(p.since) > w.hearing() && time.Since(h.disturbed) > w.grace() {
 		w.fails("%s begins a lease, and has been paused for %s", h.name, time.Since(p.since))
 	}
 }
@@ -95,7 +99,6 @@ func (w *world) closesFor(h *host) {
 // hand-over had begun before. The caller has w.mu.
 func (w *world) keep(h *host) {
 	d, now := h.daemon, h.clock.now()
-	quiet := func(since time.Time) bool { return time.Since(since) > w.grace() }
 	if d == nil || !d.ready.Load() || d.node.Frozen() == nil {
 		h.frozen, h.kept = time.Time{}, nil
 		return
@@ -105,9 +108,9 @@ func (w *world) keep(h *host) {
 	}
 	serves := h.kernel.isOpen(now) && h.kernel.has(now) && d.script.up && d.script.since.After(h.kernel.opened)
 	switch {
-	case w.thawing, d.stopping, !h.kernel.armed, !quiet(h.disturbed):
+	case w.thawing, d.stopping, !h.kernel.armed, time.Since(h.disturbed) <= w.grace():
 		h.kept = nil
-	case h.kept == nil && serves && quiet(h.frozen) && d.settled():
+	case h.kept == nil && serves && time.Since(h.frozen) > w.hearing() && d.settled():
 		h.kept = d
 	}
 }

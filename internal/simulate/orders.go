@@ -7,9 +7,12 @@ import (
 	"github.com/vipd/vipd/agent"
 )
 
+// while draws how long an order of an operator lasts: for long enough that it matters.
+func (n *nemesis) while() time.Duration { return n.dice.between(n.times(1), n.times(20)) }
+
 // pause keeps a host from holding for a while, as `vipd pause` does.
 func (n *nemesis) pause() {
-	h, d := n.host(), n.span()
+	h, d := n.host(), n.while()
 	x := n.daemonOf(h)
 	if x == nil || !x.ready.Load() {
 		return
@@ -83,7 +86,7 @@ func (w *world) isOver() bool {
 
 // freeze keeps the lease where it is for a while.
 func (n *nemesis) freeze() {
-	d, lasts := n.anyAlive(), n.span()
+	d, lasts := n.anyAlive(), n.while()
 	if d == nil {
 		return
 	}
@@ -149,19 +152,20 @@ func (n *nemesis) lame() {
 	n.later(d, func() { h.lame.Store(false) })
 }
 
-// troubleScript makes a script of a host fail or slow.
+// troubleScript makes a script fail or slow, on all hosts, since what it talks to is the
+// same for all.
 func (n *nemesis) troubleScript(state string) {
-	h, d := n.host(), n.span()
-	t := h.scripts.trouble(state)
-	if n.dice.in(2) {
-		n.timeline.add(h.name, "%s hook fails for %s", state, d)
-		t.fails.Store(true)
-	} else {
-		slow := n.dice.between(n.times(0.1), n.times(3))
-		n.timeline.add(h.name, "%s hook takes up to %s for %s", state, slow, d)
-		t.slow.Store(int64(slow))
+	d, fails, slow := n.span(), n.dice.in(2), n.dice.between(n.times(0.1), n.times(3))
+	if fails {
+		slow = 0
 	}
-	n.later(d, t.end)
+	n.timeline.add("nemesis", "%s hooks for %s: fail %v, take up to %s", state, d, fails, slow)
+	for _, h := range n.hosts {
+		t := h.scripts.trouble(state)
+		t.fails.Store(fails)
+		t.slow.Store(int64(slow))
+		n.later(d, t.end)
+	}
 }
 
 func (n *nemesis) troublePrepare() { n.troubleScript(prepare) }
