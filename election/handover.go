@@ -67,11 +67,17 @@ func (n *Node) namedSuccessor(ctx context.Context, name string) (Member, error) 
 }
 
 // ready asks a member whether it would obey a take-over call now, before this one gives
-// up what it has: what the member has reported of itself may be old.
+// up what it has: what the member has reported of itself may be old. If it has nothing,
+// as a witness that was elected, only a refusal counts: on a slow network no answer may
+// ever be in time, and nobody would hold.
 func (n *Node) ready(ctx context.Context, m Member) error {
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.Detect/4)
 	defer cancel()
-	if err := n.call(ctx, m.Address, pathReady, struct{}{}, nil); err != nil {
+	err := n.call(ctx, m.Address, pathReady, struct{}{}, nil)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) && !n.Lease().Held {
+		return nil
+	}
+	if err != nil {
 		return hinted(fmt.Sprintf("%s can't take over: %v", m.Name, err), "try again in some seconds, or name another member, or none")
 	}
 	return nil

@@ -72,6 +72,13 @@ func (d *disk) wipe() {
 	d.data = newData()
 }
 
+// contents tells one disk from the one that is there after a wipe.
+func (d *disk) contents() *data {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.data
+}
+
 // handle is the disk as one life of a daemon has it open.
 type handle struct {
 	disk    *disk

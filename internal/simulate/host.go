@@ -35,9 +35,16 @@ type host struct {
 	ids       []string  // that joins of this host were for
 	changing  bool      // an operator's change of its membership is under way
 
-	sick     atomic.Bool
-	hookFail atomic.Bool
-	hookSlow atomic.Int64 // nanoseconds
+	owed   bool      // it had the address, and whoever has it next must fence it
+	paused pausing   // by an operator
+	resume bool      // an operator shall resume it when the round is over
+	frozen time.Time // since when its daemon is known to know that the cluster is
+	kept   *daemon   // which must not hand over, because of that
+
+	policy  agent.Policy
+	sick    atomic.Bool
+	lame    atomic.Bool // its check with a weight fails
+	scripts scripts
 }
 
 // restartDelay is how long systemd waits before it starts a daemon that has died.
@@ -57,9 +64,11 @@ type daemon struct {
 	asked   atomic.Bool // its status is being asked for
 
 	// guarded by world.mu
-	cancel context.CancelFunc
-	known  bool   // id is
-	id     string // of the member, as it says
+	cancel   context.CancelFunc
+	known    bool   // id is
+	id       string // of the member, as it says
+	stopping bool   // it was told to, or ends by itself
+	urgent   bool   // in haste, for the second time
 }
 
 func newHost(w *world, i int) *host {
@@ -67,7 +76,7 @@ func newHost(w *world, i int) *host {
 	return &host{
 		world: w, name: name, address: fmt.Sprintf("10.11.12.%d:7600", 4+i),
 		clock: clock{w.began, election.Instant(w.chance.upTo(1000 * time.Hour)), 1 + drift*(2*w.chance.unit()-1)},
-		disk:  &disk{chance: w.chance, data: newData()}, log: w.timeline.logger(name),
+		disk:  &disk{chance: w.chance, data: newData()}, log: w.timeline.logger(name), policy: agent.Policy{PrepareLimit: hookTimeout},
 	}
 }
 
@@ -125,8 +134,7 @@ func (d *daemon) kill(how string, power bool) bool {
 	w.network.abandon(h.address, d.process, power)
 	d.handle.crash()
 	if power {
-		h.kernel.set(h.clock.now(), 0)
-		h.kernel.armed, h.kernel.bound = false, false
+		h.losePower()
 	}
 	h.daemon = nil
 	d.process.resume()
@@ -134,6 +142,12 @@ func (d *daemon) kill(how string, power bool) bool {
 		d.cancel()
 	}
 	return true
+}
+
+// losePower forgets what the kernel knew. The caller has world.mu.
+func (h *host) losePower() {
+	h.kernel.set(h.clock.now(), 0)
+	h.kernel.armed, h.kernel.bound = false, false
 }
 
 // run is one life, as runMember in cmd/vipd is.
@@ -149,6 +163,9 @@ func (d *daemon) run() error {
 		return err
 	}
 	err := d.serve()
+	h.world.mu.Lock()
+	d.stopping = true
+	h.world.mu.Unlock()
 	err = errors.Join(err, d.node.Close())
 	kernel.SetDeadline(0)
 	return errors.Join(err, kernel.Release())
@@ -158,7 +175,8 @@ func (d *daemon) open(kernel calls) error {
 	h, w := d.host, d.host.world
 	listener := w.network.listen(h.address, d.process)
 	node, err := election.Open(election.Config{
-		Name: h.name, Address: netip.MustParseAddrPort(h.address), Version: "simulated", Detect: w.detect, Pair: true, Disk: d.handle,
+		Name: h.name, Address: netip.MustParseAddrPort(h.address), Version: "simulated", Detect: w.detect, Disk: d.handle,
+		Witness: h.policy.Witness, Pair: w.profile.Pair, Fences: h.policy.Fence,
 		Machine: h.name, Listener: listener, Fence: kernel, Now: d.now, Log: h.log,
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			return w.network.dial(ctx, d.process, h.address, address)
@@ -168,12 +186,12 @@ func (d *daemon) open(kernel calls) error {
 		return errors.Join(err, listener.Close())
 	}
 	d.node = node
-	d.monitor = health.NewMonitor([]health.Check{{Name: "service", Interval: max(time.Second, w.detect/4), Timeout: 5 * time.Second, Fall: 1, Rise: 1}}, h.log)
+	d.monitor = health.NewMonitor(h.checks(), h.log)
 	d.monitor.RunInstead(d.check)
-	d.hooks = hooks.NewRunner(hooks.Config{Notify: []string{"notify"}, Timeout: hookTimeout}, zap.NewNop())
-	d.hooks.RunInstead(d.notify)
+	d.hooks = hooks.NewRunner(hooksFor(h.policy), zap.NewNop())
+	d.hooks.RunInstead(d.execute)
 	d.agent = agent.New(agent.Config{
-		Policy: agent.Policy{PrepareLimit: hookTimeout}, Election: node, Kernel: kernel, Hooks: d, Validity: validity(w.detect),
+		Policy: h.policy, Paused: node.Paused(), Election: observed{node, d}, Kernel: kernel, Hooks: d, Validity: validity(w.detect),
 		Lease: node.Changed(), Drift: h.kernel.drift, Alive: func() {}, Log: h.log,
 	})
 	node.HandleMoves(func(ctx context.Context, m election.Move) error {
@@ -182,6 +200,20 @@ func (d *daemon) open(kernel calls) error {
 	})
 	node.HandlePrepare(d.agent.Prepare)
 	return nil
+}
+
+// checks has one with a weight where priorities differ. A witness has none.
+func (h *host) checks() []health.Check {
+	service := health.Check{Name: "service", Interval: max(time.Second, h.world.detect/4), Timeout: 5 * time.Second, Fall: 1, Rise: 1}
+	shifting := service
+	shifting.Name, shifting.Weight = "weighted", weighted
+	switch {
+	case h.policy.Witness:
+		return nil
+	case h.world.profile.Varied:
+		return []health.Check{service, shifting}
+	}
+	return []health.Check{service}
 }
 
 // validity is the lifetime of a bound address, as in cmd/vipd.
@@ -215,7 +247,7 @@ func (d *daemon) serve() error {
 	g.Go(func() error {
 		return d.monitor.Run(running, func(v health.Verdict) {
 			if v.Known {
-				d.agent.Report(agent.HealthChanged{Healthy: v.Healthy, Reason: v.Reason})
+				d.agent.Report(agent.HealthChanged{Healthy: v.Healthy, Reason: v.Reason, Shift: v.Shift})
 			}
 		})
 	})
@@ -223,52 +255,11 @@ func (d *daemon) serve() error {
 	return g.Wait()
 }
 
-// check is the script of the check.
-func (d *daemon) check(ctx context.Context, _ health.Check) error {
+// check is the script of the checks.
+func (d *daemon) check(ctx context.Context, c health.Check) error {
 	d.process.pass()
-	if d.host.sick.Load() {
+	if c.Weight == 0 && d.host.sick.Load() || c.Weight != 0 && d.host.lame.Load() {
 		return errors.New("exit status 1")
 	}
 	return ctx.Err()
-}
-
-// Run tells the script of a change of role, as hookRunner in cmd/vipd does.
-func (d *daemon) Run(ctx context.Context, role, previous agent.Role, term uint64, reason string) error {
-	return d.hooks.Run(ctx, hooks.Event{
-		State: string(role), Previous: string(previous), Term: term, Reason: reason, Leader: d.node.Status().Leader.Name,
-	})
-}
-
-// Prepare does nothing: no host has a prepare hook.
-func (d *daemon) Prepare(context.Context, string) error { return nil }
-
-// Fence does nothing: no host has a fence hook.
-func (d *daemon) Fence(context.Context, election.Member, uint64, string) error { return nil }
-
-const hookTimeout = 10 * time.Second
-
-// script is what the notify script of one life has seen. Guarded by world.mu.
-type script struct {
-	running string
-	last    string // that ended well or badly
-	term    uint64 // of the last MASTER
-	up      bool   // the last one was MASTER and ended well
-}
-
-// notify is the notify script.
-func (d *daemon) notify(ctx context.Context, e hooks.Event) error {
-	d.process.pass()
-	h := d.host
-	h.world.hookBegins(d, e)
-	select {
-	case <-time.After(h.world.chance.upTo(5*time.Millisecond) + h.world.chance.upTo(time.Duration(h.hookSlow.Load()))):
-	case <-ctx.Done():
-	}
-	d.process.pass()
-	err := context.Cause(ctx)
-	if err == nil && h.hookFail.Load() {
-		err = errors.New("exit status 1")
-	}
-	h.world.hookEnds(d, e, err)
-	return err
 }

@@ -18,6 +18,7 @@ type kernel struct {
 	validUntil election.Instant // then the kernel takes the address off
 	lasting    bool             // it does not: whoever does not take it off by himself is found out
 	lastOpen   election.Instant // the fence was open until then, or later
+	opened     time.Time        // when it was opened last
 	faults     kernelFaults
 
 	drift chan struct{} // of the daemon that lives; holds a token after a change
@@ -97,11 +98,14 @@ func (c calls) do(f func(k *kernel, now election.Instant) error) error {
 // SetDeadline moves the deadline of the fence.
 func (c calls) SetDeadline(boottime int64) {
 	_ = c.do(func(k *kernel, now election.Instant) error {
-		opens := !k.isOpen(now) && now < election.Instant(boottime)
+		was := k.isOpen(now)
 		c.host.world.steadiness.stored(c.host, k.deadline.Sub(now), election.Instant(boottime).Sub(now))
 		k.set(now, election.Instant(boottime))
-		if now < k.deadline {
-			c.host.world.fenceMoved(c.host, opens)
+		switch {
+		case k.isOpen(now):
+			c.host.world.fenceMoved(c.host, !was)
+		case was:
+			c.host.world.closesFor(c.host)
 		}
 		return nil
 	})
@@ -137,6 +141,7 @@ func (c calls) Bind(validFor time.Duration) error {
 			return errKernel
 		}
 		c.host.world.binds(c.host, now)
+		c.host.world.bindsFor(c.host, now)
 		k.bound, k.validUntil = true, now.Add((validFor + time.Second - 1).Truncate(time.Second))
 		return nil
 	})

@@ -20,6 +20,7 @@ type standing int
 const (
 	unsure  standing = iota // never acknowledged, or a change is under way
 	in                      // a join was acknowledged
+	waiting                 // the same, and its vote comes later
 	out                     // a leave or removal was acknowledged
 	tainted                 // a change failed, and may take effect at any time
 )
@@ -68,6 +69,9 @@ func (l *ledger) compare(s election.Status, holds bool) []string {
 		switch {
 		case standing == in && !voter:
 			problems = append(problems, fmt.Sprintf("holds, and %s, whose join was acknowledged, is no voter", id))
+			l.members[id] = tainted
+		case standing == waiting && !member:
+			problems = append(problems, fmt.Sprintf("holds, and %s, whose join was acknowledged, is no member", id))
 			l.members[id] = tainted
 		case standing == out && member:
 			problems = append(problems, fmt.Sprintf("holds, and %s, whose leave or removal was acknowledged, is still a member", id))

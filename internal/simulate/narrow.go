@@ -29,7 +29,7 @@ var Narrow = map[string]Profile{
 
 // narrow fills in what most of these profiles have in common.
 func narrow(p Profile) Profile {
-	p.Rounds, p.Faults = 5, 60
+	p.Rounds, p.Faults, p.Pair = 5, 60, true
 	if p.Nodes == 0 {
 		p.Nodes = 3
 	}

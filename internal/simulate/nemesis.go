@@ -51,6 +51,11 @@ var faults = map[string]func(*nemesis){
 	"transfer":              (*nemesis).transfer,
 	"leave":                 (*nemesis).leave,
 	"remove":                (*nemesis).remove,
+	"pause":                 (*nemesis).pause,
+	"freeze":                (*nemesis).freeze,
+	"weighted check fails":  (*nemesis).lame,
+	"prepare hook":          (*nemesis).troublePrepare,
+	"fence hook":            (*nemesis).troubleFence,
 }
 
 func newNemesis(w *world, seed uint64) *nemesis {
@@ -66,6 +71,9 @@ func newNemesis(w *world, seed uint64) *nemesis {
 // round lets faults happen for a while and then mends all.
 func (n *nemesis) round() {
 	n.mended, n.changed = make(chan struct{}), 0
+	n.mu.Lock()
+	n.thawing = false
+	n.mu.Unlock()
 	for end := time.Now().Add(n.times(n.profile.Faults)); time.Now().Before(end) && !n.failed(); {
 		n.dice = newChance(n.seed, 1000+n.begun)
 		n.begun++
@@ -86,8 +94,8 @@ func (n *nemesis) mend() {
 	for _, h := range n.hosts {
 		h.disk.set(diskFaults{})
 		h.sick.Store(false)
-		h.hookFail.Store(false)
-		h.hookSlow.Store(0)
+		h.lame.Store(false)
+		h.scripts.mend()
 		n.mu.Lock()
 		h.kernel.faults = kernelFaults{}
 		h.down = false
@@ -99,6 +107,7 @@ func (n *nemesis) mend() {
 		h.boot()
 	}
 	n.network.mend()
+	n.resumeAll()
 }
 
 func (n *nemesis) times(x float64) time.Duration { return time.Duration(x * float64(n.detect)) }
@@ -396,9 +405,12 @@ func (n *nemesis) stopService() {
 	}
 	n.timeline.add(h.name, "is told to stop, for %s", d)
 	n.mu.Lock()
-	h.down = true
+	h.down, x.stopping = true, true
 	n.mu.Unlock()
 	n.running.Go(func() { x.agent.Report(agent.StopAsked{}) })
+	if n.profile.Varied {
+		n.hurry(x)
+	}
 	n.later(d, func() {
 		n.mu.Lock()
 		h.down = false
@@ -480,16 +492,16 @@ func (n *nemesis) unwell() {
 func (n *nemesis) failingHook() {
 	h, d := n.host(), n.span()
 	n.timeline.add(h.name, "hooks fail for %s", d)
-	h.hookFail.Store(true)
-	n.later(d, func() { h.hookFail.Store(false) })
+	h.scripts.notify.fails.Store(true)
+	n.later(d, func() { h.scripts.notify.fails.Store(false) })
 }
 
 func (n *nemesis) slowHook() {
 	h, d := n.host(), n.span()
 	slow := n.dice.between(n.times(0.1), n.times(3))
 	n.timeline.add(h.name, "hooks take up to %s for %s", slow, d)
-	h.hookSlow.Store(int64(slow))
-	n.later(d, func() { h.hookSlow.Store(0) })
+	h.scripts.notify.slow.Store(int64(slow))
+	n.later(d, func() { h.scripts.notify.slow.Store(0) })
 }
 
 func (n *nemesis) refuse(what string, f func(*kernelFaults, bool)) {

@@ -63,11 +63,12 @@ func (n *nemesis) transfer() {
 	if n.dice.in(2) {
 		target = n.hosts[n.dice.below(len(n.hosts))].name
 	}
+	move := election.Move{Target: target, Reason: "asked for by an operator", Cause: election.ByOperator, Hasty: n.profile.Varied && n.dice.in(3)}
 	n.mu.Lock()
 	before := n.totals.Openings
 	n.mu.Unlock()
 	n.command(d, "transfer "+target, func(ctx context.Context) error {
-		return d.node.Move(ctx, election.Move{Target: target, Reason: "asked for by an operator", Cause: election.ByOperator})
+		return d.node.Move(ctx, move)
 	}, func(err error) {
 		if err != nil {
 			return
@@ -167,6 +168,7 @@ func (w *world) gather() error {
 		if holder == nil {
 			continue
 		}
+		w.thaw(holder)
 		missing := w.notVoters(holder.node.Status())
 		if len(missing) == 0 {
 			return nil
@@ -190,7 +192,7 @@ func (w *world) notVoters(s election.Status) []*host {
 		}
 		id, voter := d.node.Status().ID, false
 		for _, m := range s.Members {
-			voter = voter || m.ID == id && m.Voter
+			voter = voter || m.ID == id && m.Voter && !w.isWaiting(id)
 		}
 		if !voter {
 			missing = append(missing, h)
@@ -221,11 +223,28 @@ func (w *world) join(h *host, peer *daemon) error {
 		err = errDead
 	}
 	w.timeline.add(h.name, "operator: join %s: %s", peer.host.address, orDone(err))
+	now := d.admitted()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ledger.ends(in, err, id)
+	w.ledger.ends(now, err, id)
 	if err == nil {
 		w.totals.Changes++
 	}
 	return err
+}
+
+// admitted is what a join that has succeeded has brought: a vote, or a place in the cluster
+// and the vote later, when there is a third host or this one has caught up once more.
+func (d *daemon) admitted() standing {
+	s := d.node.Status()
+	if slices.ContainsFunc(s.Members, func(m election.MemberStatus) bool { return m.ID == s.ID && m.Voter }) {
+		return in
+	}
+	return waiting
+}
+
+func (w *world) isWaiting(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ledger.members[id] == waiting
 }

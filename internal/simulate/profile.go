@@ -8,6 +8,8 @@ import (
 // Profile says what happens in a run.
 type Profile struct {
 	Nodes    int
+	Pair     bool           // two hosts may have the only votes
+	Varied   bool           // hosts are configured each in its way, see policies; otherwise alike, without what may be left out
 	Detect   time.Duration  // 0: drawn from the range that the configuration allows
 	Rounds   int            // of faults, each followed by calm
 	Every    float64        // detect times between faults, on average
@@ -32,10 +34,11 @@ func Everything(seed uint64) Profile {
 		"process stopped": 5, "goroutines held up": 6,
 		"slow disk": 3, "failing disk": 2, "hanging disk": 1,
 		"service unwell": 3, "hook fails": 1, "hook slow": 1, "address refused": 1, "release refused": 1, "fence removed": 1, "address removed": 1,
-		"transfer": 6, "leave": 1, "remove": 1,
-	}}
+		"transfer": 6, "leave": 1, "remove": 1, "pause": 3, "freeze": 3,
+		"weighted check fails": 3, "prepare hook": 2, "fence hook": 2,
+	}, Varied: true}
 	if c.in(6) {
-		p.Nodes = 2
+		p.Nodes, p.Pair = 2, true
 		for _, kind := range []string{"disk wiped", "shifting majority", "bridge"} {
 			delete(p.Weight, kind)
 		}
@@ -54,6 +57,10 @@ type Totals struct {
 	Transfers int // that were acknowledged
 	Changes   int // of membership, acknowledged
 	Hooks     int
+	Fencings  int     // by the fence hook
+	Pauses    int     // that were taken
+	Freezes   int     // that were acknowledged
+	Preferred int     // times that the best host was to preempt, and held in the end
 	Mended    int     // times that faults stopped and a holder was found
 	Worst     float64 // until then, in units of detect, at most
 }
@@ -68,12 +75,16 @@ func (t *Totals) Add(o Totals) {
 	t.Transfers += o.Transfers
 	t.Changes += o.Changes
 	t.Hooks += o.Hooks
+	t.Fencings += o.Fencings
+	t.Pauses += o.Pauses
+	t.Freezes += o.Freezes
+	t.Preferred += o.Preferred
 	t.Mended += o.Mended
 	t.Worst = max(t.Worst, o.Worst)
 }
 
 // String is one line.
 func (t Totals) String() string {
-	return fmt.Sprintf("%d runs, %.1f simulated hours, %.0f detect times, %d faults, %d openings of a fence, %d transfers, %d changes of membership, %d hooks; after faults stopped %d times a holder, within %.1f detect times",
-		t.Runs, t.Virtual.Hours(), t.Detects, t.Faults, t.Openings, t.Transfers, t.Changes, t.Hooks, t.Mended, t.Worst)
+	return fmt.Sprintf("%d runs, %.1f simulated hours, %.0f detect times, %d faults, %d openings of a fence, %d transfers, %d changes of membership, %d hooks, %d fencings, %d pauses, %d freezes; after faults stopped %d times a holder, within %.1f detect times, and %d times the best one",
+		t.Runs, t.Virtual.Hours(), t.Detects, t.Faults, t.Openings, t.Transfers, t.Changes, t.Hooks, t.Fencings, t.Pauses, t.Freezes, t.Mended, t.Worst, t.Preferred)
 }

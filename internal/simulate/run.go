@@ -18,7 +18,10 @@ type Result struct {
 }
 
 // Bound is how long after the last fault one member holds and serves, at most:
-// detect times and a constant.
+// detect times and a constant. Where a cluster without any host that is well shall hold
+// nothing, the hold-down of the hosts that could not hold comes first, see leastHoldDown.
+// Fence and prepare hooks ask for no more: a lease is held, and its fence open, while
+// whoever held before is being fenced, and a leader without the lease prepares nobody.
 const (
 	boundDetects  = 8
 	boundConstant = 5 * time.Second
@@ -74,6 +77,9 @@ func (w *world) play(n *nemesis) {
 			return
 		}
 	}
+	if w.profile.Varied {
+		w.awaitBest()
+	}
 }
 
 // assemble founds a cluster of all hosts.
@@ -107,7 +113,7 @@ func (w *world) watch(done chan struct{}) {
 // calm checks that what was mended works again.
 func (w *world) calm() {
 	mended := time.Now()
-	bound := boundDetects*w.detect + boundConstant
+	bound := boundDetects*w.detect + boundConstant + w.leastHoldDown()
 	for w.serving(false) == nil {
 		if time.Since(mended) > bound {
 			w.note("nobody holds %s after the last fault", bound)
@@ -137,6 +143,7 @@ func (w *world) settled() {
 			problem = "nobody serves"
 			continue
 		}
+		w.thaw(d)
 		s := d.node.Status()
 		w.mu.Lock()
 		lost := w.ledger.missing(s, 100)

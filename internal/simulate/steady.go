@@ -106,7 +106,7 @@ func RunSteady(t *testing.T, seed uint64, p Profile, length time.Duration) (s St
 		for _, h := range w.hosts {
 			h.clock.rate = 1
 		}
-		w.keep(length)
+		w.observe(length)
 		w.stop()
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -117,8 +117,8 @@ func RunSteady(t *testing.T, seed uint64, p Profile, length time.Duration) (s St
 	return s
 }
 
-// keep founds a cluster, lets it settle, and observes it.
-func (w *world) keep(length time.Duration) {
+// observe founds a cluster, lets it settle, and observes it.
+func (w *world) observe(length time.Duration) {
 	if !w.assemble() {
 		return
 	}

@@ -28,6 +28,7 @@ type world struct {
 	over    bool
 	broken  []string // invariants, in words
 	overlap bool     // two fences were open at once
+	thawing bool     // the lease may move again, though the cluster was frozen in this round
 	ledger  ledger
 	totals  Totals
 
@@ -54,6 +55,11 @@ func newWorld(seed uint64, p Profile) *world {
 		w.hosts = append(w.hosts, newHost(w, i))
 		w.hosts[i].kernel.lasting = seed%2 == 0
 	}
+	if p.Varied {
+		for i, policy := range policies(newChance(seed, 4), p.Nodes, w.detect) {
+			w.hosts[i].policy = policy
+		}
+	}
 	return w
 }
 
@@ -77,6 +83,8 @@ func (w *world) fenceMoved(h *host, opens bool) {
 	if opens {
 		w.timeline.add(h.name, "fence opens for %s", h.kernel.deadline.Sub(h.clock.now()))
 		w.totals.Openings++
+		h.kernel.opened = time.Now()
+		w.opensFor(h)
 	}
 	var open []string
 	for _, other := range w.hosts {
@@ -101,7 +109,7 @@ func (w *world) binds(h *host, now election.Instant) {
 	}
 }
 
-// hookBegins is called when the notify script starts.
+// hookBegins is called when a script starts.
 func (w *world) hookBegins(d *daemon, e hooks.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -111,10 +119,27 @@ func (w *world) hookBegins(d *daemon, e hooks.Event) {
 	h, s := d.host, &d.script
 	w.timeline.add(h.name, "notify %s begins: %s", e.State, e.Reason)
 	w.totals.Hooks++
-	switch {
-	case s.running != "":
+	if s.running != "" {
 		w.fails("%s: notify %s begins while %s runs", h.name, e.State, s.running)
-	case e.State == s.last && (e.State != string(agent.Master) || e.Term < s.term):
+	}
+	s.running = e.State
+	switch e.State {
+	case prepare:
+		s.warm = true
+	case fence:
+		if e.OldHolder == h.name {
+			w.fails("%s fences itself", h.name)
+		}
+	default:
+		w.roleBegins(d, e)
+	}
+}
+
+// roleBegins is called when the notify script starts. The caller has w.mu.
+func (w *world) roleBegins(d *daemon, e hooks.Event) {
+	h, s := d.host, &d.script
+	switch {
+	case e.State == s.last && !s.warm && (e.State != string(agent.Master) || e.Term < s.term):
 		w.fails("%s: notify %s comes twice", h.name, e.State)
 	case s.last == string(agent.Stop):
 		w.fails("%s: notify %s comes after STOP", h.name, e.State)
@@ -122,12 +147,12 @@ func (w *world) hookBegins(d *daemon, e hooks.Event) {
 		w.fails("%s: notify %s is told of %q as the state before, it was %q", h.name, e.State, e.Previous, s.last)
 	}
 	if e.State == string(agent.Master) {
-		s.term = e.Term
+		s.term, s.since = e.Term, time.Now()
 		if now := h.clock.now(); h.kernel.closedFor(now) > w.grace() && time.Since(h.disturbed) > w.grace() {
 			w.fails("%s: notify MASTER, and the fence has been closed for %s", h.name, h.kernel.closedFor(now))
 		}
 	}
-	s.running, s.up = e.State, false
+	s.up, s.warm = false, false
 }
 
 func (w *world) hookEnds(d *daemon, e hooks.Event, err error) {
@@ -136,7 +161,9 @@ func (w *world) hookEnds(d *daemon, e hooks.Event, err error) {
 	if d.process.dead.Load() {
 		return
 	}
-	d.script.running, d.script.last, d.script.up = "", e.State, err == nil && e.State == string(agent.Master)
+	if d.script.running = ""; e.State != prepare && e.State != fence {
+		d.script.last, d.script.up = e.State, err == nil && e.State == string(agent.Master)
+	}
 	if err != nil {
 		w.timeline.add(d.host.name, "notify %s failed: %v", e.State, err)
 	}
@@ -149,6 +176,7 @@ func (w *world) inspect() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, h := range w.hosts {
+		w.keep(h)
 		now := h.clock.now()
 		if !h.kernel.has(now) || h.daemon == nil || time.Since(h.disturbed) <= 2*time.Second+w.grace() {
 			continue

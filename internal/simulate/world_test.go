@@ -61,6 +61,51 @@ func TestEachInvariantIsSeenToBeBroken(t *testing.T) {
 			open(a, time.Second)
 			w.saw(a, election.Status{Lease: election.Lease{Held: true}, Members: []election.MemberStatus{{Member: election.Member{ID: "x"}}}})
 		}, "x, whose leave or removal was acknowledged, is still a member"},
+		"a witness opens its fence": {func(_ *world, a, _ *daemon) {
+			a.host.policy.Witness = true
+			open(a, time.Second)
+		}, "is a witness, and opens its fence"},
+		"a witness binds": {func(_ *world, a, _ *daemon) {
+			a.host.policy.Witness = true
+			_ = calls{a.host, a.process}.Bind(time.Second)
+		}, "is a witness, and binds"},
+		"a crash is not fenced": {func(_ *world, a, b *daemon) {
+			bindUnderLease(a)
+			a.kill("is killed", false)
+			time.Sleep(time.Minute)
+			bindUnderLease(b)
+		}, "has neither let go in order nor been fenced"},
+		"a hand-over is not in order": {func(w *world, a, b *daemon) {
+			bindUnderLease(a)
+			w.hookBegins(a, hooks.Event{State: "MASTER"})
+			_ = calls{a.host, a.process}.Release()
+			w.handsOver(a)
+			time.Sleep(time.Minute)
+			bindUnderLease(b)
+		}, "has neither let go in order nor been fenced"},
+		"a hand-over with the address": {func(w *world, a, _ *daemon) {
+			bindUnderLease(a)
+			w.handsOver(a)
+		}, "hands over, and has the address"},
+		"fencing itself": {func(w *world, a, _ *daemon) {
+			w.hookBegins(a, hooks.Event{State: "FENCE", OldHolder: "vm1"})
+		}, "fences itself"},
+		"a lease after a pause": {func(_ *world, a, _ *daemon) {
+			a.host.paused = pausing{by: a.host.disk.contents(), since: time.Now()}
+			time.Sleep(time.Minute)
+			open(a, time.Second)
+		}, "begins a lease, and has been paused"},
+		"a move in the frost": {func(_ *world, a, _ *daemon) {
+			time.Sleep(time.Minute)
+			_ = calls{a.host, a.process}.Arm()
+			open(a, time.Hour)
+			a.host.kept = a
+			calls{a.host, a.process}.SetDeadline(0)
+		}, "gives up its lease, and the cluster is frozen"},
+		"the best host does not hold": {func(w *world, _, b *daemon) {
+			b.host.policy.Priority, b.host.policy.Preempt = 200, true
+			w.awaitBest()
+		}, "vm2 is the best host and preempts, and nobody holds"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -69,6 +114,45 @@ func TestEachInvariantIsSeenToBeBroken(t *testing.T) {
 				test.wrong(w, w.hosts[0].spawn(), w.hosts[1].spawn())
 				if broken := strings.Join(w.broken, "; "); !strings.Contains(broken, test.want) {
 					t.Errorf("got %q, want %q", broken, test.want)
+				}
+			})
+		})
+	}
+}
+
+// bindUnderLease opens the fence of a host for some seconds, and has it bind the address.
+func bindUnderLease(d *daemon) {
+	d.host.policy.Fence = true
+	open(d, 10*time.Second)
+	_ = calls{d.host, d.process}.Bind(time.Second)
+}
+
+// What is in order must not be taken for broken.
+func TestWhoeverLetGoInOrderOrWasFencedNeedsNoFencing(t *testing.T) {
+	for name, letGo := range map[string]func(w *world, d *daemon){
+		"in order": func(w *world, d *daemon) {
+			for _, state := range []string{"MASTER", "BACKUP"} {
+				w.hookBegins(d, hooks.Event{State: state, Previous: d.script.last})
+				w.hookEnds(d, hooks.Event{State: state}, nil)
+			}
+			_ = calls{d.host, d.process}.Release()
+			w.handsOver(d)
+		},
+		"fenced": func(w *world, d *daemon) { w.cutOff(d.host.name) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(1, Profile{Nodes: 2, Detect: time.Second})
+				a, b := w.hosts[0].spawn(), w.hosts[1].spawn()
+				bindUnderLease(a)
+				letGo(w, a)
+				w.mu.Lock()
+				w.over = true // whoever was fenced stays so
+				w.mu.Unlock()
+				time.Sleep(time.Minute)
+				bindUnderLease(b)
+				if len(w.broken) > 0 {
+					t.Error(w.broken)
 				}
 			})
 		})
@@ -190,6 +274,29 @@ func TestARefusedConnectionIsNoTimeout(t *testing.T) {
 		var timeout interface{ Timeout() bool }
 		if err == nil || errors.As(err, &timeout) && timeout.Timeout() {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// A holder asks its successor whether it can take over, and on a slow network never gets
+// the answer in time. A leader that holds nothing must not wait for it.
+func TestALeaderThatCannotHoldHandsOverOnASlowNetwork(t *testing.T) {
+	setRandom(t, 1)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1, Profile{Nodes: 3, Detect: time.Second, Far: 0.2})
+		defer w.stop()
+		if !w.assemble() {
+			t.Fatal(w.broken)
+		}
+		h := w.serving(false).host
+		w.mu.Lock()
+		h.kernel.faults.arm = true
+		h.kernel.disarm(h.clock.now())
+		h.kernel.changed()
+		w.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		if d := w.serving(true); d == nil || d.host == h {
+			t.Errorf("%s holds\n%s", name(d), w.timeline)
 		}
 	})
 }
