@@ -18,27 +18,38 @@ type observed struct {
 }
 
 // HandOver looks at what the host has let go of before it gives up the lease.
-func (o observed) HandOver(ctx context.Context, to election.Member) error {
+func (o observed) HandOver(ctx context.Context, to election.Member, term uint64) error {
 	o.daemon.host.world.handsOver(o.daemon)
-	return o.Node.HandOver(ctx, to)
+	return o.Node.HandOver(ctx, to, term)
 }
 
-// handsOver is called when a holder is about to tell another to take over. If it has let
-// go in order, nobody needs to fence it. One that was told to stop in haste twice waits
-// for no script: its operator answers for the service.
 func (w *world) handsOver(d *daemon) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if h := d.host; !d.process.dead.Load() && h.kernel.has(h.clock.now()) {
+		w.fails("%s hands over, and has the address", h.name)
+	}
+}
+
+// Release looks at what the host has let go of when it says so.
+func (o observed) Release(term uint64) error {
+	o.daemon.host.world.releases(o.daemon)
+	return o.Node.Release(term)
+}
+
+// releases is called when a holder is about to have it recorded that it has let go of all:
+// nobody needs to fence it then. (If it can't be recorded, it is fenced for nothing.)
+func (w *world) releases(d *daemon) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if d.process.dead.Load() {
 		return
 	}
 	h := d.host
-	switch {
-	case h.kernel.has(h.clock.now()):
-		w.fails("%s hands over, and has the address", h.name)
-	case d.script.idle() || d.urgent:
-		h.owed = false
+	if h.kernel.has(h.clock.now()) || !d.script.down() {
+		w.fails("%s says that it has let go, and has not", h.name)
 	}
+	h.owed = false
 }
 
 // hearing is how long an agent whose process nothing disturbs may take to act on what the

@@ -68,7 +68,6 @@ type daemon struct {
 	known    bool   // id is
 	id       string // of the member, as it says
 	stopping bool   // it was told to, or ends by itself
-	urgent   bool   // in haste, for the second time
 }
 
 func newHost(w *world, i int) *host {

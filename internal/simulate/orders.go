@@ -134,12 +134,8 @@ func (w *world) thaw(holder *daemon) {
 
 // hurry tells a daemon that was told to stop to do so in haste, once or twice.
 func (n *nemesis) hurry(d *daemon) {
-	times := n.dice.below(3)
-	for i := range times {
+	for range n.dice.below(3) {
 		n.timeline.add(d.host.name, "is told to stop once more")
-		n.mu.Lock()
-		d.urgent = d.urgent || i > 0
-		n.mu.Unlock()
 		n.running.Go(func() { d.agent.Report(agent.StopAsked{Hasty: true}) })
 	}
 }

@@ -56,12 +56,14 @@ type script struct {
 	term    uint64    // of the last MASTER
 	since   time.Time // the last MASTER
 	up      bool      // the last one was MASTER and ended well
+	failed  bool      // last did not end well
 	warm    bool      // prepare has run since the last notify
 }
 
-// idle reports whether the service was told to be down, last.
-func (s *script) idle() bool {
-	return s.running == "" && s.last != "" && s.last != string(agent.Master)
+// down reports whether the service does not run for certain: the last that notify was
+// told is to stop it, and it has.
+func (s *script) down() bool {
+	return s.last != string(agent.Master) && !s.failed && (s.running == "" || s.running == fence || s.running == prepare)
 }
 
 func hooksFor(p agent.Policy) hooks.Config {

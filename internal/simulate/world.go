@@ -162,7 +162,7 @@ func (w *world) hookEnds(d *daemon, e hooks.Event, err error) {
 		return
 	}
 	if d.script.running = ""; e.State != prepare && e.State != fence {
-		d.script.last, d.script.up = e.State, err == nil && e.State == string(agent.Master)
+		d.script.last, d.script.up, d.script.failed = e.State, err == nil && e.State == string(agent.Master), err != nil
 	}
 	if err != nil {
 		w.timeline.add(d.host.name, "notify %s failed: %v", e.State, err)

@@ -83,6 +83,10 @@ func TestEachInvariantIsSeenToBeBroken(t *testing.T) {
 			time.Sleep(time.Minute)
 			bindUnderLease(b)
 		}, "has neither let go in order nor been fenced"},
+		"what was not let go is called so": {func(w *world, a, _ *daemon) {
+			w.hookBegins(a, hooks.Event{State: "MASTER"})
+			w.releases(a)
+		}, "says that it has let go, and has not"},
 		"a hand-over with the address": {func(w *world, a, _ *daemon) {
 			bindUnderLease(a)
 			w.handsOver(a)
@@ -136,7 +140,7 @@ func TestWhoeverLetGoInOrderOrWasFencedNeedsNoFencing(t *testing.T) {
 				w.hookEnds(d, hooks.Event{State: state}, nil)
 			}
 			_ = calls{d.host, d.process}.Release()
-			w.handsOver(d)
+			w.releases(d)
 		},
 		"fenced": func(w *world, d *daemon) { w.cutOff(d.host.name) },
 	} {
