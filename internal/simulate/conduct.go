@@ -62,6 +62,9 @@ func (w *world) opensFor(h *host) {
 	if h.policy.Witness {
 		w.fails("%s is a witness, and opens its fence", h.name)
 	}
+	if h.clock.now() < h.kernel.leased {
+		return // under the lease that it has
+	}
 	if p := h.paused; p.by != nil && p.by == h.disk.contents() && time.Since(p.since) > w.hearing() && time.Since(h.disturbed) > w.grace() {
 		w.fails("%s begins a lease, and has been paused for %s", h.name, time.Since(p.since))
 	}

@@ -146,7 +146,7 @@ func (d *daemon) kill(how string, power bool) bool {
 // losePower forgets what the kernel knew. The caller has world.mu.
 func (h *host) losePower() {
 	h.kernel.set(h.clock.now(), 0)
-	h.kernel.armed, h.kernel.bound = false, false
+	h.kernel.armed, h.kernel.bound, h.kernel.leased = false, false, 0
 }
 
 // run is one life, as runMember in cmd/vipd is.

@@ -19,6 +19,7 @@ type kernel struct {
 	lasting    bool             // it does not: whoever does not take it off by himself is found out
 	lastOpen   election.Instant // the fence was open until then, or later
 	opened     time.Time        // when it was opened last
+	leased     election.Instant // it was put in force anew, which closes it, under a lease until then
 	faults     kernelFaults
 
 	drift chan struct{} // of the daemon that lives; holds a token after a change
@@ -118,6 +119,7 @@ func (c calls) Arm() error {
 			k.disarm(now)
 			return errKernel
 		}
+		k.leased = max(k.leased, k.deadline)
 		k.set(now, 0)
 		k.armed = true
 		return nil
