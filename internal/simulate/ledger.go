@@ -3,6 +3,7 @@ package simulate
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/vipd/vipd/election"
 )
@@ -10,7 +11,8 @@ import (
 // ledger is what operators were told, and what members have said is decided: both
 // must stay true.
 type ledger struct {
-	members map[string]standing // by id
+	members map[string]standing  // by id
+	ended   map[string]time.Time // when the last change of an id did
 	history map[uint64]election.Change
 }
 
@@ -26,7 +28,7 @@ const (
 )
 
 func newLedger() ledger {
-	return ledger{members: make(map[string]standing), history: make(map[uint64]election.Change)}
+	return ledger{members: make(map[string]standing), ended: make(map[string]time.Time), history: make(map[uint64]election.Change)}
 }
 
 // begins notes that a change of members is under way.
@@ -41,6 +43,7 @@ func (l *ledger) begins(ids ...string) {
 // ends notes how it ended.
 func (l *ledger) ends(now standing, err error, ids ...string) {
 	for _, id := range ids {
+		l.ended[id] = time.Now()
 		switch {
 		case err != nil:
 			l.members[id] = tainted
@@ -50,9 +53,10 @@ func (l *ledger) ends(now standing, err error, ids ...string) {
 	}
 }
 
-// compare returns what in a status contradicts the ledger. Only the word of a
-// holder counts for the membership: others may be behind.
-func (l *ledger) compare(s election.Status, holds bool) []string {
+// compare returns what in a status that was asked for at some time contradicts the ledger.
+// Only the word of a holder counts for the membership: others may be behind; and of what
+// has ended while it was given it need not know.
+func (l *ledger) compare(s election.Status, asked time.Time, holds bool) []string {
 	var problems []string
 	for _, c := range s.History {
 		if known, ok := l.history[c.Term]; ok && (known.To != c.To || known.From != c.From || known.Reason != c.Reason) {
@@ -67,6 +71,7 @@ func (l *ledger) compare(s election.Status, holds bool) []string {
 		voter := slices.ContainsFunc(s.Members, func(m election.MemberStatus) bool { return m.ID == id && m.Voter })
 		member := voter || slices.ContainsFunc(s.Members, func(m election.MemberStatus) bool { return m.ID == id })
 		switch {
+		case l.ended[id].After(asked):
 		case standing == in && !voter:
 			problems = append(problems, fmt.Sprintf("holds, and %s, whose join was acknowledged, is no voter", id))
 			l.members[id] = tainted

@@ -196,15 +196,16 @@ func (w *world) ask() {
 			continue
 		}
 		w.running.Go(func() {
-			w.saw(d, d.node.Status())
+			asked := time.Now()
+			w.saw(d, d.node.Status(), asked)
 			d.asked.Store(false)
 		})
 	}
 }
 
-// saw compares what a member says with what is known. What a dead one says counts
+// saw compares what a member says, since it was asked, with what is known. What a dead one says counts
 // for nothing.
-func (w *world) saw(d *daemon, s election.Status) {
+func (w *world) saw(d *daemon, s election.Status, asked time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if d.process.dead.Load() {
@@ -215,7 +216,7 @@ func (w *world) saw(d *daemon, s election.Status) {
 		w.timeline.add(d.host.name, "its id is %s", s.ID)
 	}
 	d.id = s.ID
-	for _, problem := range w.ledger.compare(s, d.host.kernel.isOpen(d.host.clock.now())) {
+	for _, problem := range w.ledger.compare(s, asked, d.host.kernel.isOpen(d.host.clock.now())) {
 		w.fails("%s: %s", d.host.name, problem)
 	}
 }

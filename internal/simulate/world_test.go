@@ -48,18 +48,18 @@ func TestEachInvariantIsSeenToBeBroken(t *testing.T) {
 			w.hookBegins(a, hooks.Event{State: "BACKUP", Previous: "BACKUP"})
 		}, "comes twice"},
 		"history changes": {func(w *world, a, _ *daemon) {
-			w.saw(a, election.Status{History: []election.Change{{Term: 3, To: "vm1"}}})
-			w.saw(a, election.Status{History: []election.Change{{Term: 3, To: "vm2"}}})
+			w.saw(a, election.Status{History: []election.Change{{Term: 3, To: "vm1"}}}, time.Now())
+			w.saw(a, election.Status{History: []election.Change{{Term: 3, To: "vm2"}}}, time.Now())
 		}, "its history says of term 3"},
 		"a join is lost": {func(w *world, a, _ *daemon) {
 			w.ledger.ends(in, nil, "x")
 			open(a, time.Second)
-			w.saw(a, election.Status{Lease: election.Lease{Held: true}})
+			w.saw(a, election.Status{Lease: election.Lease{Held: true}}, time.Now())
 		}, "x, whose join was acknowledged, is no voter"},
 		"a removal is lost": {func(w *world, a, _ *daemon) {
 			w.ledger.ends(out, nil, "x")
 			open(a, time.Second)
-			w.saw(a, election.Status{Lease: election.Lease{Held: true}, Members: []election.MemberStatus{{Member: election.Member{ID: "x"}}}})
+			w.saw(a, election.Status{Lease: election.Lease{Held: true}, Members: []election.MemberStatus{{Member: election.Member{ID: "x"}}}}, time.Now())
 		}, "x, whose leave or removal was acknowledged, is still a member"},
 		"a witness opens its fence": {func(_ *world, a, _ *daemon) {
 			a.host.policy.Witness = true
