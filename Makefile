@@ -84,7 +84,7 @@ mutants: ## the simulator must miss each rule of the protocol that is left out
 	$(GO) test -tags mutants ./internal/simulate -count=1 -timeout 60m -run '^(TestMutants|TestTheSameProfiles.*)$$' -v
 
 bench: root deps build ## as root: how long nobody answers, beside keepalived
-	$(GO) run ./internal/bench -vipd $(CURDIR)/bin/vipd
+	$(GO) run ./internal/bench -vipd $(CURDIR)/bin/vipd -prepare
 
 # SEED decides the faults; a run without one draws it, and prints it.
 MINUTES ?= 2
