@@ -39,6 +39,8 @@ type Config struct {
 	// Preempt says that this host takes over from a holder of a lower priority, PreemptDelay (0 … 1 h) after it could have.
 	Preempt      bool
 	PreemptDelay time.Duration
+	// Formation says how the hosts form a cluster by themselves; its Expect is empty if they do not.
+	Formation Formation
 	// AllowTwoVoters says that the operator knows what a cluster of two is worth.
 	AllowTwoVoters bool
 	// ReleaseUnwell says that nobody holds the addresses while no host is well; else the best of them does.
@@ -70,6 +72,14 @@ type Node struct {
 	Witness bool
 }
 
+// Formation is what hosts need to form a cluster without an operator.
+type Formation struct {
+	// Expect are the own addresses of all hosts, this one's among them; 2 … 32, none twice.
+	Expect []netip.AddrPort
+	// SecretFile is the absolute path of the file with the secret that only they know; see [Config.Secret].
+	SecretFile string
+}
+
 // Probe is a question over TCP: whether this host has the addresses.
 type Probe struct {
 	// Listen is where it can be asked; zero if nowhere.
@@ -90,6 +100,7 @@ type places struct {
 	fence      value
 	user       value // hooks.user
 	listen     value // probe.listen
+	secret     value // cluster.secret_file
 	dataDir    value // data_dir
 	socket     value
 }
@@ -156,6 +167,7 @@ func (r *reader) file(m mapping, c *Config, hostname string) {
 	} else {
 		r.holder(m, c)
 	}
+	r.cluster(m.get("cluster"), c)
 	c.Detect = r.duration(m.get("detect"), 500*time.Millisecond, span{50 * time.Millisecond, time.Minute})
 	c.AllowTwoVoters = r.boolean(m.get("allow_two_voters"), false)
 	c.DataDir = r.path(m.get("data_dir"), defaultDataDir(c.Name))

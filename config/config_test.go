@@ -152,6 +152,7 @@ func TestGoodFilesMeanThis(t *testing.T) {
 			Preempt:        true,
 			PreemptDelay:   time.Hour,
 			AllowTwoVoters: true,
+			Formation:      Formation{Expect: addresses("[fd00::5]:7600", "[fd00::4]:7601"), SecretFile: "/etc/vipd/web.secret"},
 			ReleaseUnwell:  true,
 			DrainTime:      10 * time.Minute,
 			Probe:          Probe{Listen: netip.MustParseAddrPort("[::]:7610"), WaitForHook: true},
@@ -164,6 +165,7 @@ func TestGoodFilesMeanThis(t *testing.T) {
 			VIP:            vip.Config{Instance: "/run/vipd/witness.sock"},
 			Detect:         time.Second,
 			AllowTwoVoters: true,
+			Formation:      Formation{Expect: addresses("10.11.12.4:7600", "10.11.12.5:7600", "10.11.12.6:7600"), SecretFile: "/etc/vipd/secret"},
 			DataDir:        "/var/lib/vipd/witness",
 			Socket:         "/run/vipd/witness.sock",
 		},
@@ -236,6 +238,14 @@ func TestTheLinesOfAFileMayEndAsOnAnySystem(t *testing.T) {
 // node returns what Config.Node is for a name and an address.
 func node(name, address string) Node {
 	return Node{Name: name, Address: netip.MustParseAddrPort(address), Priority: 100}
+}
+
+func addresses(texts ...string) []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, text := range texts {
+		all = append(all, netip.MustParseAddrPort(text))
+	}
+	return all
 }
 
 func address(prefix, link string) vip.Address {

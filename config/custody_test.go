@@ -177,11 +177,23 @@ func TestTheWayToAFileIsTheKernels(t *testing.T) {
 
 const smallest = "node: {address: 10.11.12.4}\nvip: {interface: eth0, addresses: [42.159.241.126]}\n"
 
+const expecting = "cluster: {expect: [10.11.12.4, 10.11.12.5], secret_file: DIR/k}\n"
+
+const secret = "0123456789abcdef0123456789abcdef"
+
+func fill(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAHostThatOthersCouldTamperWithIsRefusedWithThisText(t *testing.T) {
 	tests := map[string]struct {
 		files      []string
 		uid        uint32
 		bound      bool
+		content    string // of the file k
 		file, want string
 	}{
 		"one folder above two scripts": {
@@ -254,6 +266,76 @@ hint: chmod 600 DIR/d/raft.db && chown root DIR/d/raft.db`,
               ^
 hint: check as the user who runs vipd: sudo vipd check`,
 		},
+		"a secret that others may read": {
+			files: []string{"k 644 0"}, file: expecting, content: secret,
+			want: `vipd.yaml:3:58: cluster.secret_file: "DIR/k" has mode 0644, and what is in it is for vipd alone
+    cluster: {expect: [10.11.12.4, 10.11.12.5], secret_file: DIR/k}
+                                                             ^
+hint: chmod 600 DIR/k; if others may have read it, make a new one`,
+		},
+		"a secret that others may write": {
+			files: []string{"k 622 0"}, file: expecting, content: secret,
+			want: `vipd.yaml:3:58: cluster.secret_file: "DIR/k" has mode 0622, and what is in it is for vipd alone
+    cluster: {expect: [10.11.12.4, 10.11.12.5], secret_file: DIR/k}
+                                                             ^
+hint: chmod 600 DIR/k; if others may have read it, make a new one`,
+		},
+		"a secret of another": {
+			files: []string{"k 600 4711"}, file: expecting, content: secret,
+			want: `vipd.yaml:3:58: cluster.secret_file: "DIR/k" could be changed by others than root: it belongs to uid 4711 and has mode 0600
+    cluster: {expect: [10.11.12.4, 10.11.12.5], secret_file: DIR/k}
+                                                             ^
+hint: chown root DIR/k`,
+		},
+		"a secret of root for another user": {
+			files: []string{"d/ 700 65534", "k 600 0"}, uid: 65534, file: "data_dir: DIR/d\n" + expecting, content: secret,
+			want: `vipd.yaml:4:58: cluster.secret_file: "DIR/k" belongs to root, and vipd runs as nobody
+    cluster: {expect: [10.11.12.4, 10.11.12.5], secret_file: DIR/k}
+                                                             ^
+hint: chown nobody DIR/k`,
+		},
+		"a secret in a folder for all": {
+			files: []string{"s/ 777 0", "k 600 0", "s/k -> ../k 0"}, file: strings.Replace(expecting, "DIR/k", "DIR/s/k", 1), content: secret,
+			want: `vipd.yaml:3:58: cluster.secret_file: "DIR/s/k" could be changed by others than root: "DIR/s" belongs to root and has mode 0777
+    cluster: {expect: [10.11.12.4, 10.11.12.5], secret_file: DIR/s/k}
+                                                             ^
+hint: chmod go-w DIR/s`,
+		},
+		"a secret that is too short": {
+			files: []string{"k 600 0"}, file: expecting, content: "  " + secret[1:] + "\n",
+			want: `vipd.yaml:3:58: cluster.secret_file: "DIR/k" holds 31 bytes, and a secret that nobody guesses has at least 32
+    cluster: {expect: [10.11.12.4, 10.11.12.5], secret_file: DIR/k}
+                                                             ^
+hint: openssl rand -hex 32 >DIR/k && chmod 600 DIR/k; the same file on all hosts`,
+		},
+		"a secret that is too long": {
+			files: []string{"k 600 0"}, file: expecting, content: strings.Repeat(secret, 129),
+			want: `vipd.yaml:3:58: cluster.secret_file: "DIR/k" holds more than 4096 bytes
+    cluster: {expect: [10.11.12.4, 10.11.12.5], secret_file: DIR/k}
+                                                             ^
+hint: openssl rand -hex 32 >DIR/k && chmod 600 DIR/k; the same file on all hosts`,
+		},
+		"a secret that there is not": {
+			file: expecting,
+			want: `vipd.yaml:3:58: cluster.secret_file: "DIR/k" does not exist
+    cluster: {expect: [10.11.12.4, 10.11.12.5], secret_file: DIR/k}
+                                                             ^
+hint: openssl rand -hex 32 >DIR/k && chmod 600 DIR/k; the same file on all hosts`,
+		},
+		"a secret that is a folder": {
+			files: []string{"k/ 700 0"}, file: expecting,
+			want: `vipd.yaml:3:58: cluster.secret_file: "DIR/k" is not a file
+    cluster: {expect: [10.11.12.4, 10.11.12.5], secret_file: DIR/k}
+                                                             ^
+hint: openssl rand -hex 32 >DIR/k && chmod 600 DIR/k; the same file on all hosts`,
+		},
+		"a secret below a file": {
+			files: []string{"k 600 0"}, file: strings.Replace(expecting, "DIR/k", "DIR/k/k", 1),
+			want: `vipd.yaml:3:58: cluster.secret_file: "DIR/k/k" cannot be looked at: not a directory
+    cluster: {expect: [10.11.12.4, 10.11.12.5], secret_file: DIR/k/k}
+                                                             ^
+hint: every folder on the path must be readable`,
+		},
 		"a socket in a folder for all": {
 			files: []string{"s/ 1777 0"}, file: "socket: DIR/s/vipd.sock\n",
 			want: `vipd.yaml:3:9: socket: others could put a socket of their own into "DIR/s": it belongs to root and has mode 1777
@@ -266,6 +348,9 @@ hint: name a folder that vipd has for itself, as /run/vipd, or leave socket out`
 		t.Run(name, func(t *testing.T) {
 			dir := playground(t)
 			lay(t, dir, test.files...)
+			if test.content != "" {
+				fill(t, filepath.Join(dir, "k"), test.content)
+			}
 			h := vm1()
 			h.uid, h.bound = test.uid, test.bound
 			err := accepted(t, strings.ReplaceAll(smallest+test.file, "DIR", dir)).checkHost(h)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +60,8 @@ func promised(t *testing.T, c *Config) {
 		t.Errorf("probe: %+v", c.Probe)
 	case (len(c.VIP.Addresses) == 0) != c.Node.Witness, len(c.Hooks.Addresses) != len(c.VIP.Addresses):
 		t.Errorf("addresses: %+v", c.VIP)
+	case len(c.Formation.Expect) > 0 != (c.Formation.SecretFile != ""), c.Formation.SecretFile != "" && !slices.Contains(c.Formation.Expect, c.Node.Address):
+		t.Errorf("formation: %+v", c.Formation)
 	case badPath(c.DataDir) != "", badPath(c.Socket) != "", len(c.Socket) > 107, c.VIP.Instance != c.Socket:
 		t.Errorf("paths: %q, %q", c.DataDir, c.Socket)
 	}

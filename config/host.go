@@ -19,7 +19,7 @@ import (
 // CheckHost compares a Config that came from [Load] with the host it is called on:
 // the interfaces exist, the scripts can be started and only be changed by who is
 // trusted, node.address and probe.listen are addresses of this host, data_dir can be
-// a directory that is private. It also looks up the users of scripts, which are not
+// a directory that is private, and so is cluster.secret_file. It also looks up the users of scripts, which are not
 // started before that. It judges for a vipd of the user who calls it. It changes
 // nothing on the host and starts nothing. Its errors are an [*Errors] with all
 // problems, at the places of the values in the file, or the reason why the host
@@ -86,6 +86,9 @@ func (c *Config) checkHost(h host) error {
 	files.command(c.places.fence, c.Hooks.Fence, c.Hooks.User)
 	if ip := c.Probe.Listen.Addr(); ip.IsValid() && !ip.IsUnspecified() && !ip.IsLoopback() && !slices.Contains(h.addresses, ip) {
 		r.refuse(c.places.listen, h.ownAddresses(), "%s is not an address of this host", ip)
+	}
+	if file := c.Formation.SecretFile; file != "" {
+		files.checkSecret(c.places.secret, file)
 	}
 	files.checkDataDir(c.places.dataDir, c.DataDir)
 	files.checkSocketDir(c.places.socket, c.Socket)

@@ -3,6 +3,8 @@ package control
 import (
 	"strings"
 	"unicode"
+
+	"go.uber.org/zap/zapcore"
 )
 
 // maxName is the longest name, id or address that an order may carry: that of a
@@ -17,12 +19,25 @@ type arguments interface {
 type noArguments struct{}
 
 type joinArguments struct {
-	Peer string `json:"peer"`
+	Peer  string `json:"peer"`
+	Token string `json:"token"`
+}
+
+// MarshalLogObject implements [zapcore.ObjectMarshaler]: the token is in no log.
+func (a joinArguments) MarshalLogObject(line zapcore.ObjectEncoder) error {
+	line.AddString("peer", a.Peer)
+	return nil
 }
 
 type removeArguments struct {
 	Node string `json:"node"`
 }
+
+type revokeArguments struct {
+	ID string `json:"id"`
+}
+
+const maxTokenID = 16 // characters
 
 func (noArguments) check() error { return nil }
 
@@ -30,7 +45,10 @@ func (a joinArguments) check() error {
 	if a.Peer == "" {
 		return usagef("join needs the address of a member")
 	}
-	return checkName("the peer", a.Peer)
+	if err := checkName("the peer", a.Peer); err != nil {
+		return err
+	}
+	return checkToken(a.Token)
 }
 
 func (a removeArguments) check() error {
@@ -38,6 +56,16 @@ func (a removeArguments) check() error {
 		return usagef("remove needs the name of a member")
 	}
 	return checkName("the node", a.Node)
+}
+
+func (a revokeArguments) check() error {
+	if a.ID == "" {
+		return usagef("revoke needs the id of a token")
+	}
+	if len(a.ID) > maxTokenID { // what was meant may be the token itself, which gets into no message
+		return usagef("that is no id of a token; `vipd token list` shows them")
+	}
+	return checkName("the id", a.ID)
 }
 
 func (t Transfer) check() error { return checkName("the node", t.Node) }
@@ -48,9 +76,20 @@ func checkName(what, name string) error {
 	if len(name) > maxName {
 		return usagef("%s is longer than %d bytes", what, maxName)
 	}
-	odd := func(r rune) bool { return r == unicode.ReplacementChar || unicode.IsSpace(r) || !unicode.IsPrint(r) }
 	if strings.ContainsFunc(name, odd) {
 		return usagef("%s %q has characters that no name has", what, name)
 	}
 	return nil
+}
+
+// checkToken refuses what can be no token. The error does not repeat it.
+func checkToken(token string) error {
+	if len(token) > maxName || strings.ContainsFunc(token, odd) {
+		return usagef("the token is longer than a token can be, or has characters that no token has")
+	}
+	return nil
+}
+
+func odd(r rune) bool {
+	return r == unicode.ReplacementChar || unicode.IsSpace(r) || !unicode.IsPrint(r)
 }

@@ -7,12 +7,20 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/vipd/vipd/seats"
 )
 
 type askerKey struct{}
 
-// withAsker keeps with a connection who opened it.
+// withAsker keeps with a connection who opened it. What is done for one that has lost its
+// place ends: the server of HTTP does not notice while there are requests to be read.
 func withAsker(ctx context.Context, c net.Conn) context.Context {
+	if s, ok := c.(*seats.Seat[uint32]); ok {
+		var end context.CancelFunc
+		ctx, end = context.WithCancel(ctx)
+		s.OnEnd(end)
+	}
 	if who, known := peer(c); known {
 		return context.WithValue(ctx, askerKey{}, who)
 	}

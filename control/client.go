@@ -61,8 +61,8 @@ func (c *Client) Init(ctx context.Context) (Formed, error) {
 }
 
 // Join implements [Daemon].
-func (c *Client) Join(ctx context.Context, peer string) (Joined, error) {
-	return exchange[Joined](ctx, c, http.MethodPost, "join", joinArguments{Peer: peer})
+func (c *Client) Join(ctx context.Context, peer, token string) (Joined, error) {
+	return exchange[Joined](ctx, c, http.MethodPost, "join", joinArguments{Peer: peer, Token: token})
 }
 
 // Leave implements [Daemon].
@@ -90,6 +90,25 @@ func (c *Client) Freeze(ctx context.Context) error { return c.order(ctx, "freeze
 
 // Thaw implements [Daemon].
 func (c *Client) Thaw(ctx context.Context) error { return c.order(ctx, "thaw") }
+
+// CreateToken implements [Daemon].
+func (c *Client) CreateToken(ctx context.Context, use TokenUse) (NewToken, error) {
+	return exchange[NewToken](ctx, c, http.MethodPost, "token/create", use)
+}
+
+// Tokens implements [Daemon].
+func (c *Client) Tokens(ctx context.Context) ([]Token, error) {
+	return exchange[[]Token](ctx, c, http.MethodGet, "tokens", nil)
+}
+
+// RevokeToken implements [Daemon].
+func (c *Client) RevokeToken(ctx context.Context, id string) error {
+	_, err := exchange[done](ctx, c, http.MethodPost, "token/revoke", revokeArguments{ID: id})
+	return err
+}
+
+// Rotate implements [Daemon].
+func (c *Client) Rotate(ctx context.Context) error { return c.order(ctx, "rotate") }
 
 // order gives an order that has no arguments and nothing to answer.
 func (c *Client) order(ctx context.Context, name string) error {
@@ -119,7 +138,7 @@ func exchange[A any](ctx context.Context, c *Client, method, name string, argume
 		return a, refusal(response.Status, text)
 	}
 	if err := json.Unmarshal(text, &a); err != nil {
-		return a, fmt.Errorf("read the daemon's answer to %s: %w", name, err)
+		return a, &Error{Message: fmt.Sprintf("read the daemon's answer to %s: %v", name, err), Code: CodeFailed}
 	}
 	return a, nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vipd/vipd/control"
@@ -50,12 +51,17 @@ func TestADaemonKeepsItsPromisesDirectlyAndThroughTheSocket(t *testing.T) {
 	t.Run("directly", func(t *testing.T) {
 		keepsItsPromises(t, func(h *controltest.Host) control.Daemon { return h })
 		keepsItsPromisesToKeepStill(t, func(h *controltest.Host) control.Daemon { return h })
+		keepsItsPromisesOfTokens(t, func(h *controltest.Host) control.Daemon { return h })
 	})
 	t.Run("through the socket", func(t *testing.T) {
 		keepsItsPromises(t, func(h *controltest.Host) control.Daemon { return serve(t, h, zap.NewNop()) })
 		keepsItsPromisesToKeepStill(t, func(h *controltest.Host) control.Daemon { return serve(t, h, zap.NewNop()) })
+		keepsItsPromisesOfTokens(t, func(h *controltest.Host) control.Daemon { return serve(t, h, zap.NewNop()) })
 	})
 }
+
+// token is the first token of each model, which init makes.
+const token = "vipd1.model1"
 
 func keepsItsPromises(t *testing.T, way func(*controltest.Host) control.Daemon) {
 	t.Helper()
@@ -63,27 +69,30 @@ func keepsItsPromises(t *testing.T, way func(*controltest.Host) control.Daemon) 
 	cluster := controltest.NewCluster("vm1", "vm2", "vm3")
 	vm1, vm2, vm3 := way(cluster.Host("vm1")), way(cluster.Host("vm2")), way(cluster.Host("vm3"))
 
-	founded := control.Formed{Cluster: controltest.ClusterID, Node: "vm1", JoinCommand: "vipd join 10.11.12.4"}
+	founded := control.Formed{
+		Cluster: controltest.ClusterID, Node: "vm1", JoinCommand: "vipd join 10.11.12.4 --token vipd1.model1",
+		TokenUse: control.TokenUse{TTL: control.Millis(time.Hour), Uses: 10},
+	}
 	got, err := vm1.Init(ctx)
 	same(t, "init", founded, got, err)
-	founded.Already = true
+	founded.Already, founded.JoinCommand = true, "vipd join 10.11.12.4 --token vipd1.model2"
 	got, err = vm1.Init(ctx)
 	same(t, "init again", founded, got, err)
 
-	_, err = vm2.Join(ctx, "10.11.12.6")
+	_, err = vm2.Join(ctx, "10.11.12.6", token)
 	refused(t, "join a host that is no member", err, control.CodeFailed)
 	joined := control.Joined{Cluster: controltest.ClusterID, Leader: "vm1", Members: []string{"vm1", "vm2"}, Waiting: true}
-	j, err := vm2.Join(ctx, "10.11.12.4")
+	j, err := vm2.Join(ctx, "10.11.12.4", token)
 	same(t, "join", joined, j, err)
-	j, err = vm2.Join(ctx, "10.11.12.4:7600")
+	j, err = vm2.Join(ctx, "10.11.12.4:7600", token)
 	same(t, "join again, without a vote", joined, j, err)
 	_, err = vm1.Transfer(ctx, control.Transfer{Node: "vm2"})
 	refused(t, "transfer to a member without a vote", err, control.CodeFailed)
 	joined = control.Joined{Cluster: controltest.ClusterID, Leader: "vm1", Members: []string{"vm1", "vm2", "vm3"}}
-	j, err = vm3.Join(ctx, "10.11.12.5")
+	j, err = vm3.Join(ctx, "10.11.12.5", token)
 	same(t, "join by way of a follower", joined, j, err)
 	joined.Already = true
-	j, err = vm2.Join(ctx, "10.11.12.4:7600")
+	j, err = vm2.Join(ctx, "10.11.12.4:7600", token)
 	same(t, "join again", joined, j, err)
 
 	m, err := vm3.Transfer(ctx, control.Transfer{Node: "vm2"})
@@ -118,7 +127,7 @@ func keepsItsPromises(t *testing.T, way func(*controltest.Host) control.Daemon) 
 	cluster.Cut()
 	_, err = vm2.Transfer(ctx, control.Transfer{})
 	refused(t, "transfer without a leader", err, control.CodeNoLeader)
-	_, err = vm3.Join(ctx, "10.11.12.5")
+	_, err = vm3.Join(ctx, "10.11.12.5", token)
 	refused(t, "join without a leader", err, control.CodeNoLeader)
 	_, err = vm2.Simulate(ctx, control.Suppose{})
 	refused(t, "simulate without a leader", err, control.CodeNoLeader)
@@ -141,9 +150,9 @@ func keepsItsPromisesToKeepStill(t *testing.T, way func(*controltest.Host) contr
 	done(t, "pause without a cluster", vm2.Pause(ctx))
 	_, err := vm1.Init(ctx)
 	done(t, "init", err)
-	_, err = vm2.Join(ctx, "10.11.12.4")
+	_, err = vm2.Join(ctx, "10.11.12.4", token)
 	done(t, "join", err)
-	_, err = vm3.Join(ctx, "10.11.12.4")
+	_, err = vm3.Join(ctx, "10.11.12.4", token)
 	done(t, "join", err)
 	done(t, "pause a third one for the rest of the test", vm3.Pause(ctx))
 
@@ -176,6 +185,66 @@ func keepsItsPromisesToKeepStill(t *testing.T, way func(*controltest.Host) contr
 	refused(t, "thaw without a leader", vm1.Thaw(ctx), control.CodeNoLeader)
 	done(t, "pause without a leader", vm1.Pause(ctx))
 	done(t, "resume without a leader", vm1.Resume(ctx))
+}
+
+// keepsItsPromisesOfTokens is about who may join.
+func keepsItsPromisesOfTokens(t *testing.T, way func(*controltest.Host) control.Daemon) {
+	t.Helper()
+	ctx := t.Context()
+	cluster := controltest.NewCluster("vm1", "vm2", "vm3")
+	vm1, vm2, vm3 := way(cluster.Host("vm1")), way(cluster.Host("vm2")), way(cluster.Host("vm3"))
+	once := control.TokenUse{TTL: control.Millis(time.Minute), Uses: 1}
+	_, err := vm1.CreateToken(ctx, once)
+	refused(t, "make a token without a cluster", err, control.CodeFailed)
+	_, err = vm1.Init(ctx)
+	done(t, "init", err)
+
+	want := control.NewToken{
+		ID: "token2", Text: "vipd1.model2", JoinCommand: "vipd join 10.11.12.4 --token vipd1.model2",
+		Expires: controltest.Now().Add(time.Minute), TokenUse: once,
+	}
+	made, err := vm1.CreateToken(ctx, once)
+	same(t, "make a token", want, made, err)
+	_, err = vm2.Join(ctx, "10.11.12.4", "")
+	refused(t, "join without a token", err, control.CodeFailed)
+	_, err = vm2.Join(ctx, "10.11.12.4", "vipd1.model9")
+	refused(t, "join with another one", err, control.CodeFailed)
+	_, err = vm2.Join(ctx, "10.11.12.4", made.Text)
+	done(t, "join", err)
+	_, err = vm2.Join(ctx, "10.11.12.4", "")
+	done(t, "join again", err)
+	_, err = vm3.Join(ctx, "10.11.12.4", made.Text)
+	refused(t, "join with a token that is used up", err, control.CodeFailed)
+
+	refused(t, "revoke a token that there is not", vm2.RevokeToken(ctx, "token9"), control.CodeUsage)
+	done(t, "revoke", vm2.RevokeToken(ctx, "token1"))
+	done(t, "revoke again", vm2.RevokeToken(ctx, "token1"))
+	_, err = vm3.Join(ctx, "10.11.12.4", token)
+	refused(t, "join with a token that was revoked", err, control.CodeFailed)
+	known, err := vm2.Tokens(ctx)
+	same(t, "tokens", []control.Token{
+		{ID: "token2", By: "vm1", Created: controltest.Now(), Expires: made.Expires, Uses: 1},
+		{ID: "token1", By: "vm1", Created: controltest.Now(), Expires: controltest.Now().Add(time.Hour), Uses: 10, Left: 10, Revoked: true},
+	}, known, err)
+
+	made, err = vm2.CreateToken(ctx, once)
+	done(t, "make a token on another member", err)
+	before, err := vm1.Status(ctx)
+	done(t, "status", err)
+	done(t, "rotate", vm2.Rotate(ctx))
+	after, err := vm1.Status(ctx)
+	done(t, "status", err)
+	if before.Trust.Authority == after.Trust.Authority {
+		t.Errorf("rotate has left the authority %s", after.Trust.Authority)
+	}
+	_, err = vm3.Join(ctx, "10.11.12.5", made.Text)
+	refused(t, "join with a token from before", err, control.CodeFailed)
+
+	cluster.Cut()
+	_, err = vm1.CreateToken(ctx, once)
+	refused(t, "make a token without a leader", err, control.CodeNoLeader)
+	refused(t, "revoke without a leader", vm1.RevokeToken(ctx, "token1"), control.CodeNoLeader)
+	refused(t, "rotate without a leader", vm1.Rotate(ctx), control.CodeNoLeader)
 }
 
 // still fails unless a host says that holder holds, and whether it is itself paused and its cluster frozen.
@@ -220,7 +289,7 @@ func TestTheLeaderIsTheHolderAlsoWhenAskedOnAFollower(t *testing.T) {
 	if _, err := cluster.Host("vm1").Init(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := vm2.Join(t.Context(), "10.11.12.4"); err != nil {
+	if _, err := vm2.Join(t.Context(), "10.11.12.4", token); err != nil {
 		t.Fatal(err)
 	}
 
@@ -238,7 +307,7 @@ func TestTheServerAddsWhatFollowsFromTheStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"this host is in no cluster yet: found one with `vipd init` or join one with `vipd join <peer>`"}
+	want := []string{"this host is in no cluster yet: found one with `vipd init`, or join one: `vipd token create` there prints the command"}
 	if d := cmp.Diff(want, s.Warnings); d != "" {
 		t.Errorf("warnings (-want +got):\n%s", d)
 	}

@@ -20,13 +20,15 @@ type Daemon interface {
 	// member or a check that there is not is a mistake ([CodeUsage]); while it is not
 	// known who can be reached, the exit code is [CodeNoLeader].
 	Simulate(ctx context.Context, s Suppose) (Forecast, error)
-	// Init founds a cluster of which this host is the first member. On a host
-	// that is a member already it changes nothing and sets Already.
+	// Init founds a cluster of which this host is the first member, and makes a
+	// token for the others. On a host that is a member already it founds nothing and
+	// sets Already.
 	Init(ctx context.Context) (Formed, error)
 	// Join makes this host a member of the cluster of peer, which may be any
-	// member: "address" or "address:port". On a host that is a member of that
-	// cluster already it changes nothing and sets Already.
-	Join(ctx context.Context, peer string) (Joined, error)
+	// member: "address" or "address:port". The token is one that CreateToken has
+	// made there; "" goes on with a join that was begun before. On a host that is a
+	// member of that cluster already it changes nothing and sets Already.
+	Join(ctx context.Context, peer, token string) (Joined, error)
 	// Leave hands over what this host holds and takes it out of its cluster. On
 	// a host that is in no cluster it does nothing.
 	Leave(ctx context.Context) error
@@ -50,6 +52,18 @@ type Daemon interface {
 	Freeze(ctx context.Context) error
 	// Thaw undoes Freeze. In a cluster that is not frozen it does nothing.
 	Thaw(ctx context.Context) error
+	// CreateToken makes a token with which other hosts join the cluster. Its text is
+	// in the answer and nowhere else. A use out of range is a mistake ([CodeUsage]).
+	CreateToken(ctx context.Context, use TokenUse) (NewToken, error)
+	// Tokens lists the tokens that this host knows, the newest first: also those that
+	// are of no use any more, for a week. None of it is secret.
+	Tokens(ctx context.Context) ([]Token, error)
+	// RevokeToken ends a token. An id that no token has is a mistake ([CodeUsage]).
+	RevokeToken(ctx context.Context, id string) error
+	// Rotate replaces the certification authority of the cluster and the certificates
+	// of all members, and revokes all tokens. It waits until that is done; if ctx ends
+	// before, the error names the members that are missing, and it goes on.
+	Rotate(ctx context.Context) error
 }
 
 // Transfer is a wish to move the addresses.
@@ -62,9 +76,11 @@ type Transfer struct {
 type Formed struct {
 	Cluster string `json:"cluster"` // the id of the cluster
 	Node    string `json:"node"`    // the name of this host
-	// JoinCommand is what to type on each of the other hosts.
+	// JoinCommand is what to type on each of the other hosts. It holds a secret: the
+	// token, of which TokenUse says how long and how often it is good.
 	JoinCommand string `json:"join_command"`
-	Already     bool   `json:"already"` // this host was a member before
+	TokenUse
+	Already bool `json:"already"` // this host was a member before
 }
 
 // Joined is the answer to join.

@@ -13,10 +13,22 @@ import (
 )
 
 // question answers with what ask returns.
-func question[A any](ask func(context.Context) (A, error)) http.Handler {
+func question[A any](g *guard, ask func(context.Context) (A, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer(w, r, questionLimit, ask)
+		answer(w, r, questionLimit, inTurn(g, ask))
 	})
+}
+
+// inTurn is ask, once g lets the asker have its turn.
+func inTurn[A any](g *guard, ask func(context.Context) (A, error)) func(context.Context) (A, error) {
+	return func(ctx context.Context) (a A, err error) {
+		over, err := g.await(ctx)
+		if err != nil {
+			return a, err
+		}
+		defer over()
+		return ask(ctx)
+	}
 }
 
 // order reads the arguments from the body, answers with what do returns, and logs
@@ -52,6 +64,7 @@ func answer[A any](w http.ResponseWriter, r *http.Request, limit time.Duration, 
 	ctx, cancel := context.WithTimeout(r.Context(), limit)
 	defer cancel()
 	a, err := ask(ctx)
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(slowAsker)) // what is no connection has none
 	if err != nil {
 		writeError(w, err)
 		return

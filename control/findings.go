@@ -11,11 +11,17 @@ import (
 // gravest first. It is a pure function of the status.
 func (s Status) findings() []string {
 	if s.Cluster.ID == "" {
-		return append([]string{
-			"this host is in no cluster yet: found one with `vipd init` or join one with `vipd join <peer>`",
-		}, s.hostFindings()...)
+		return append([]string{s.outside()}, s.hostFindings()...)
 	}
-	return slices.Concat(s.holderFindings(), s.hostFindings(), s.frozenFindings(), s.memberFindings(), s.sizeFindings())
+	return slices.Concat(s.holderFindings(), s.hostFindings(), s.trustFindings(), s.frozenFindings(), s.memberFindings(), s.sizeFindings())
+}
+
+// outside says how a host that is in no cluster gets into one.
+func (s Status) outside() string {
+	if s.Cluster.Forming != "" {
+		return "this host forms a cluster with the others of cluster.expect: " + s.Cluster.Forming
+	}
+	return "this host is in no cluster yet: found one with `vipd init`, or join one: `vipd token create` there prints the command"
 }
 
 // holderFindings says that nobody holds the addresses, or can.
@@ -70,6 +76,27 @@ func (s Status) hookFindings() []string {
 		return []string{because("the last run of the notify script ("+h.LastState+") failed", h.LastError)}
 	}
 	return nil
+}
+
+// lateRenewal is how much is left of a certificate when its renewal, which begins in the
+// first half of its year, must have failed.
+const lateRenewal = 60 * 24 * time.Hour
+
+// trustFindings says what keeps the hosts from knowing each other for long.
+func (s Status) trustFindings() []string {
+	var found []string
+	switch left := s.Trust.Ends.Sub(s.Time); {
+	case s.Trust.Ends.IsZero():
+	case left <= 0:
+		found = append(found, "THE CERTIFICATE OF THIS HOST HAS ENDED, and the others refuse it: stop vipd, empty the data directory, start vipd and join")
+	case left < lateRenewal:
+		found = append(found, fmt.Sprintf("the certificate of this host ends in %s and was not renewed: `journalctl -u vipd` says why; after that this host must begin anew", Span(left)))
+	}
+	if s.Trust.Rotating && len(s.Trust.Waiting) > 0 {
+		found = append(found, fmt.Sprintf("the certification authority is being replaced, and that waits for %s: start vipd there, or `vipd remove` who does not come back",
+			strings.Join(s.Trust.Waiting, ", ")))
+	}
+	return found
 }
 
 // frozenFindings says that an operator has stopped the addresses from moving.

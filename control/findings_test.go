@@ -23,7 +23,7 @@ func TestFindings(t *testing.T) {
 		"all is well": {func(*Status) {}, nil},
 		"in no cluster": {func(s *Status) {
 			s.Cluster, s.Holder, s.Node.State, s.VIP.Bound = Cluster{}, nil, StateBackup, false
-		}, []string{"this host is in no cluster yet: found one with `vipd init` or join one with `vipd join <peer>`"}},
+		}, []string{"this host is in no cluster yet: found one with `vipd init`, or join one: `vipd token create` there prints the command"}},
 		"one voter":  {func(s *Status) { s.Cluster.Members = s.Cluster.Members[:1] }, []string{"one voter: losing this host loses the addresses; join two more"}},
 		"two voters": {func(s *Status) { s.Cluster.Members[2].Voter = false }, []string{"with two hosts that vote the loss of either stops the service; add a third, or a witness"}},
 		"one host and a witness": {
@@ -37,10 +37,27 @@ func TestFindings(t *testing.T) {
 		"this host is paused": {func(s *Status) {
 			s.Node.Paused, s.Cluster.Members[0].Paused, s.Cluster.Members[0].Healthy = true, true, false
 		}, []string{"THIS HOST IS PAUSED and does not take the addresses over: `vipd resume` when the work on it is done"}},
+		"forming one": {func(s *Status) {
+			s.Cluster, s.Holder, s.Node.State, s.VIP.Bound = Cluster{Forming: "vm2 does not answer"}, nil, StateBackup, false
+		}, []string{"this host forms a cluster with the others of cluster.expect: vm2 does not answer"}},
+		"a certificate that was renewed": {func(s *Status) { s.Trust.Ends = s.Time.AddDate(0, 0, 60) }, nil},
+		"a certificate that was not": {
+			func(s *Status) { s.Trust.Ends = s.Time.AddDate(0, 0, 59) },
+			[]string{"the certificate of this host ends in 59 days and was not renewed: `journalctl -u vipd` says why; after that this host must begin anew"},
+		},
+		"a certificate that has ended": {
+			func(s *Status) { s.Trust.Ends = s.Time },
+			[]string{"THE CERTIFICATE OF THIS HOST HAS ENDED, and the others refuse it: stop vipd, empty the data directory, start vipd and join"},
+		},
+		"a rotation under way": {func(s *Status) { s.Trust.Rotating = true }, nil},
+		"a rotation that waits": {
+			func(s *Status) { s.Trust.Rotating, s.Trust.Waiting = true, []string{"vm2", "vm3"} },
+			[]string{"the certification authority is being replaced, and that waits for vm2, vm3: start vipd there, or `vipd remove` who does not come back"},
+		},
 		"paused, in no cluster": {func(s *Status) {
 			s.Cluster, s.Holder, s.Node.State, s.VIP.Bound, s.Node.Paused = Cluster{}, nil, StateBackup, false, true
 		}, []string{
-			"this host is in no cluster yet: found one with `vipd init` or join one with `vipd join <peer>`",
+			"this host is in no cluster yet: found one with `vipd init`, or join one: `vipd token create` there prints the command",
 			"THIS HOST IS PAUSED and does not take the addresses over: `vipd resume` when the work on it is done",
 		}},
 		"a member is paused": {func(s *Status) {

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -27,25 +30,34 @@ func (r *recorder) take(name string) error {
 	return nil
 }
 
-func (r *recorder) Init(context.Context) (Formed, error)             { return Formed{}, r.take("") }
-func (r *recorder) Leader(context.Context) (Leader, error)           { return Leader{}, r.take("") }
-func (r *recorder) Leave(context.Context) error                      { return r.take("") }
-func (r *recorder) Join(_ context.Context, p string) (Joined, error) { return Joined{}, r.take(p) }
-func (r *recorder) Remove(_ context.Context, n string) error         { return r.take(n) }
-func (r *recorder) Pause(context.Context) error                      { return r.take("") }
-func (r *recorder) Resume(context.Context) error                     { return r.take("") }
-func (r *recorder) Freeze(context.Context) error                     { return r.take("") }
-func (r *recorder) Thaw(context.Context) error                       { return r.take("") }
+func (r *recorder) Init(context.Context) (Formed, error)           { return Formed{}, r.take("") }
+func (r *recorder) Leader(context.Context) (Leader, error)         { return Leader{}, r.take("") }
+func (r *recorder) Leave(context.Context) error                    { return r.take("") }
+func (r *recorder) Remove(_ context.Context, n string) error       { return r.take(n) }
+func (r *recorder) RevokeToken(_ context.Context, id string) error { return r.take(id) }
+func (r *recorder) Rotate(context.Context) error                   { return r.take("") }
+func (r *recorder) Pause(context.Context) error                    { return r.take("") }
+func (r *recorder) Resume(context.Context) error                   { return r.take("") }
+func (r *recorder) Freeze(context.Context) error                   { return r.take("") }
+func (r *recorder) Thaw(context.Context) error                     { return r.take("") }
 func (r *recorder) Transfer(_ context.Context, t Transfer) (Moved, error) {
 	return Moved{}, r.take(t.Node)
+}
+
+func (r *recorder) Join(_ context.Context, peer, _ string) (Joined, error) {
+	return Joined{}, r.take(peer)
+}
+
+func (r *recorder) CreateToken(context.Context, TokenUse) (NewToken, error) {
+	return NewToken{}, r.take("")
 }
 
 // FuzzOrders sends any bytes as the body of any order: the answer is JSON, and
 // the daemon is asked if and only if it is 200, with a name that may be logged.
 func FuzzOrders(f *testing.F) {
-	orders := []string{"init", "join", "leave", "remove", "transfer", "pause", "resume", "freeze", "thaw"}
+	orders := []string{"init", "join", "leave", "remove", "transfer", "pause", "resume", "freeze", "thaw", "rotate", "token/create", "token/revoke"}
 	for i := range orders {
-		for _, body := range []string{``, `{}`, `null`, `{"peer":"10.11.12.4"}`, `{"node":"vm2"}`, `{"node":"\u0000"}`, `{"node":1}`, `{"node":"vm2","hasty":true}`, `{"hasty":1}`, "{\"peer\":\"\xff\"}", `[{}]`, `{}}`} {
+		for _, body := range []string{``, `{}`, `null`, `{"peer":"10.11.12.4"}`, `{"peer":"10.11.12.4","token":"vipd1.x"}`, `{"peer":"10.11.12.4","token":"a b"}`, `{"ttl_ms":60000,"uses":1}`, `{"ttl_ms":1e300,"uses":-1}`, `{"id":"9a"}`, `{"node":"vm2"}`, `{"node":"\u0000"}`, `{"node":1}`, `{"node":"vm2","hasty":true}`, `{"hasty":1}`, "{\"peer\":\"\xff\"}", `[{}]`, `{}}`} {
 			f.Add(uint8(i), []byte(body))
 		}
 	}
@@ -101,6 +113,45 @@ func FuzzSuppositions(f *testing.F) {
 		}
 		if back, err := readSuppose(s.query()); err != nil || !reflect.DeepEqual(s, back) {
 			t.Errorf("%+v became %+v, %v", s, back, err)
+		}
+	})
+}
+
+// daemonThat is the client's end of a connection to a daemon that says answer to whatever it is asked.
+func daemonThat(answer []byte) net.Conn {
+	here, there := net.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, there) }()
+	go func() {
+		_, _ = there.Write(answer)
+		_ = there.Close()
+	}()
+	return here
+}
+
+// FuzzAnswers lets the daemon answer any bytes: the client returns what was asked for, or an error made for people with an exit
+// code that scripts know.
+func FuzzAnswers(f *testing.F) {
+	for _, body := range []string{"{}", "null", "[]", `{"error":"no","hint":"do","code":3}`, `{"error":"no","code":99}`, `{"error":"\u001b[2J"}`, `{"cluster":{"detect_ms":1e99}}`, `{"time":"9999-12-31T23:59:59+23:59"}`, strings.Repeat("[", 10_001)} {
+		for _, status := range []string{"200 OK", "400 Bad Request", "503 x", "302 Found\r\nLocation: http://x/", "101 Switching Protocols"} {
+			f.Add([]byte("HTTP/1.1 " + status + "\r\nConnection: close\r\n\r\n" + body))
+		}
+	}
+	for _, answer := range []string{"", "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\n{", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n{", "SSH-2.0-x\r\n"} {
+		f.Add([]byte(answer))
+	}
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		c := NewClient("/run/vipd.sock", "vipd")
+		c.http.Transport = &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) { return daemonThat(answer), nil }}
+		status, err := c.Status(t.Context())
+		leave := c.Leave(t.Context())
+		if (err == nil) && !bytes.Contains(answer, []byte("200")) {
+			t.Errorf("%q was taken for %+v", answer, status)
+		}
+		for _, err := range []error{err, leave} {
+			e, ok := errors.AsType[*Error](err)
+			if err != nil && (!ok || e.Message == "" || ErrorOf(e).Code < CodeFailed || ErrorOf(e).Code > CodeNoLeader) {
+				t.Errorf("not an error for people: %#v", err)
+			}
 		}
 	})
 }

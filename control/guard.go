@@ -12,15 +12,34 @@ import (
 // refusalPause lies between two lines of the log about one user whose orders are refused.
 const refusalPause = time.Minute
 
-// guard turns away who may ask and not order.
+// othersAtOnce is how many questions of users who may not order are answered at the same time.
+const othersAtOnce = 2
+
+// guard turns away who may ask and not order, and lets them wait for their turn to ask.
 type guard struct {
-	log *zap.Logger
+	log   *zap.Logger
+	turns chan struct{}
 
 	mu   sync.Mutex
 	told map[uint32]time.Time // by user, when the log was told last; none older than refusalPause
 }
 
-func newGuard(log *zap.Logger) *guard { return &guard{log: log, told: make(map[uint32]time.Time)} }
+func newGuard(log *zap.Logger) *guard {
+	return &guard{log: log, turns: make(chan struct{}, othersAtOnce), told: make(map[uint32]time.Time)}
+}
+
+// await waits until the asker may ask. Over must be called when the question is answered.
+func (g *guard) await(ctx context.Context) (over func(), err error) {
+	if who, known := askerOf(ctx); known && mayOrder(who) {
+		return func() {}, nil
+	}
+	select {
+	case g.turns <- struct{}{}:
+		return func() { <-g.turns }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
 
 // admit returns why the asker may not give the order of that path, nil if it may.
 func (g *guard) admit(ctx context.Context, path string) error {

@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +16,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 	"golang.org/x/sys/unix"
+
+	"github.com/vipd/vipd/seats"
 )
 
 // fromUser is a request over a connection that a user has opened.
@@ -84,29 +88,45 @@ func TestARefusedUserGetsOneLineInTheLogEachMinute(t *testing.T) {
 	})
 }
 
-func TestWhoMayNotOrderCannotTakeAllPlaces(t *testing.T) {
-	l := reserve(limit(pipes{}, 3), 1)
-	accept := func(privileged ...bool) net.Conn {
-		l.mayOrder = func(net.Conn) bool {
-			first := privileged[0]
-			privileged = privileged[1:]
-			return first
-		}
+func TestWhoMayNotOrderCanKeepOutNobody(t *testing.T) {
+	l := reserve(limit(pipes{}, 4), 2)
+	accept := func(uid uint32) net.Conn {
+		l.peer = func(net.Conn) (unix.Ucred, bool) { return unix.Ucred{Uid: uid}, true }
 		c, err := l.Accept()
-		if err != nil || len(privileged) > 0 {
-			t.Fatalf("%v, and %v are left", err, privileged)
+		if err != nil {
+			t.Fatal(err)
 		}
 		return c
 	}
-	other := accept(false)
-	root := accept(false, false, true) // two are turned away
-	if len(l.places) != 2 || len(l.others) != 1 {
-		t.Fatalf("%d places are taken, %d of them by others; want 2 and 1", len(l.places), len(l.others))
+	var crowd []net.Conn
+	for range 10 {
+		crowd = append(crowd, accept(1000))
 	}
-	_, _ = other.Close(), other.Close()
-	again := accept(false)
-	_, _ = again.Close(), root.Close()
-	if len(l.places) != 0 || len(l.others) != 0 {
-		t.Errorf("at the end %d places are taken, %d by others", len(l.places), len(l.others))
+	root, other := accept(0), accept(1001)
+	if len(l.places) != 3 || l.others.Taken() != 2 {
+		t.Fatalf("%d places are taken, %d of them by others; want 3 and 2", len(l.places), l.others.Taken())
+	}
+	if _, err := crowd[0].Write(nil); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("the oldest of ten is still open (%v)", err)
+	}
+	for _, c := range append(crowd, root, other, other) {
+		_ = c.Close()
+	}
+	if len(l.places) != 0 || l.others.Taken() != 0 {
+		t.Errorf("at the end %d places are taken, %d by others", len(l.places), l.others.Taken())
+	}
+}
+
+func TestWorkForAConnectionThatLosesItsPlaceEnds(t *testing.T) {
+	s := seats.New[uint32](1)
+	first, _ := net.Pipe()
+	second, _ := net.Pipe()
+	ctx := withAsker(t.Context(), s.Take(first, 1000))
+	if ctx.Err() != nil {
+		t.Fatal("it ended before")
+	}
+	s.Take(second, 1001)
+	if ctx.Err() == nil {
+		t.Error("it goes on")
 	}
 }

@@ -3,6 +3,10 @@ package control
 import (
 	"net"
 	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vipd/vipd/seats"
 )
 
 // limited accepts no more connections while as many as it has places are open:
@@ -23,61 +27,31 @@ func (l *limited) Accept() (net.Conn, error) {
 		<-l.places
 		return nil, err
 	}
-	return l.seated(c), nil
+	return &place{Conn: c, leave: sync.OnceFunc(func() { <-l.places })}, nil
 }
 
-// seated returns c as what gives its place back.
-func (l *limited) seated(c net.Conn) net.Conn {
-	return &place{Conn: c, leave: sync.OnceFunc(func() { <-l.places })}
-}
-
-// reserving closes at once what comes from users who may not order while as many as
-// others has places of them are connected, so that they can't keep out who may.
+// reserving has some of the places for users who may not order, and seats them by user: so they can keep out neither who
+// may order nor one another.
 type reserving struct {
 	*limited
-	others   chan struct{}
-	mayOrder func(net.Conn) bool
+	others *seats.Seats[uint32]
+	peer   func(net.Conn) (unix.Ucred, bool)
 }
 
 func reserve(l *limited, others int) *reserving {
-	return &reserving{limited: l, others: make(chan struct{}, others), mayOrder: func(c net.Conn) bool {
-		who, known := peer(c)
-		return known && mayOrder(who)
-	}}
+	return &reserving{limited: l, others: seats.New[uint32](others), peer: peer}
 }
 
 func (l *reserving) Accept() (net.Conn, error) {
-	for {
-		c, err := l.limited.Accept()
-		if err != nil || l.mayOrder(c) {
-			return c, err
-		}
-		select {
-		case l.others <- struct{}{}:
-			return &place{Conn: c, leave: sync.OnceFunc(func() { <-l.others })}, nil
-		default:
-			_ = c.Close()
-		}
+	c, err := l.limited.Accept()
+	if err != nil {
+		return nil, err
 	}
-}
-
-// shedding closes at once what comes while all places are taken: who asks is
-// told no, instead of nothing.
-type shedding struct{ *limited }
-
-func (l shedding) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case l.places <- struct{}{}:
-			return l.seated(c), nil
-		default:
-			_ = c.Close()
-		}
+	who, known := l.peer(c)
+	if known && mayOrder(who) {
+		return c, nil
 	}
+	return l.others.Take(c, who.Uid), nil
 }
 
 // place is a connection that counts until it is closed.

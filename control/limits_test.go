@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,6 +77,40 @@ func TestTheClientGivesUpOnAFrozenDaemon(t *testing.T) {
 		if took := time.Since(begin); took != questionLimit+time.Second {
 			t.Errorf("given up after %v, want %v", took, questionLimit+time.Second)
 		}
+	})
+}
+
+// crowded is a daemon that answers nothing and counts who has asked.
+type crowded struct {
+	Daemon
+	asked atomic.Int32
+}
+
+func (c *crowded) Status(ctx context.Context) (Status, error) {
+	c.asked.Add(1)
+	<-ctx.Done()
+	return Status{}, ctx.Err()
+}
+
+func TestWhoMayNotOrderAsksInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d crowded
+		server := routes(&d, zap.NewNop())
+		ask := func(uid uint32) {
+			server.ServeHTTP(httptest.NewRecorder(), fromUser(uid, httptest.NewRequest(http.MethodGet, "/v1/status", nil)))
+		}
+		const others, root = 20, 5
+		for range others {
+			go ask(1000)
+		}
+		for range root {
+			go ask(0)
+		}
+		synctest.Wait()
+		if got := d.asked.Load(); got != root+othersAtOnce {
+			t.Errorf("%d were let through, want all %d of root and %d", got, root, othersAtOnce)
+		}
+		time.Sleep(questionLimit) // then all have given up
 	})
 }
 

@@ -7,14 +7,17 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/vipd/vipd/seats"
 )
 
 // Limits of the probe, which anybody on the network may ask.
 const (
-	probeConnections = 64
+	probeConnections = 256
 	probeHeader      = 4 << 10         // bytes
 	slowProbe        = 2 * time.Second // for reading a request, or for taking an answer
 )
@@ -24,8 +27,8 @@ const (
 // true, and 503 otherwise. The error is nil after an orderly end.
 //
 // A connection carries one answer and has two seconds for the request and two
-// for the answer; at most 64 are open at a time, and what comes beyond is closed
-// at once. Requests are not logged. Answering is called for each request, from
+// for the answer; at most 256 are open at a time, and what comes beyond takes the
+// place of the oldest from the address that has the most. Requests are not logged. Answering is called for each request, from
 // any goroutine, and must not block.
 func ServeProbe(ctx context.Context, l net.Listener, answering func() bool, log *zap.Logger) error {
 	server := &http.Server{
@@ -39,7 +42,7 @@ func ServeProbe(ctx context.Context, l net.Listener, answering func() bool, log 
 	}
 	server.SetKeepAlivesEnabled(false)
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
-	err := server.Serve(shedding{limit(l, probeConnections)})
+	err := server.Serve(seats.Listener{Listener: l, Seats: seats.New[netip.Prefix](probeConnections)})
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,11 +10,13 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vipd/vipd/control"
 	"github.com/vipd/vipd/control/controltest"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 )
 
@@ -39,6 +42,13 @@ func TestWhatIsAskedWronglyIsRefusedAndSaysWhy(t *testing.T) {
 		"a long name":      {"POST", "/v1/transfer", `{"node":"` + strings.Repeat("a", 300) + `"}`, 400, `{"error":"the node is longer than 261 bytes","code":2}`},
 		"no yes or no":     {"POST", "/v1/transfer", `{"hasty":"yes"}`, 400, `{"error":"read the request: json: cannot unmarshal string into Go struct field Transfer.hasty of type bool","code":2}`},
 		"pause with words": {"POST", "/v1/pause", `{"node":"vm1"}`, 400, `{"error":"read the request: json: unknown field \"node\"","code":2}`},
+		"an odd token":     {"POST", "/v1/join", `{"peer":"vm1","token":"vipd1.a b"}`, 400, `{"error":"the token is longer than a token can be, or has characters that no token has","code":2}`},
+		"a long token":     {"POST", "/v1/join", `{"peer":"vm1","token":"` + strings.Repeat("a", 300) + `"}`, 400, `{"error":"the token is longer than a token can be, or has characters that no token has","code":2}`},
+		"no use":           {"POST", "/v1/token/create", "", 400, `{"error":"a token can't be good for 0s","hint":"give it from 1m to 720h (30 days), for example --ttl 1h","code":2}`},
+		"too long a use":   {"POST", "/v1/token/create", `{"ttl_ms":2592001000,"uses":1}`, 400, `{"error":"a token can't be good for 720h0m1s","hint":"give it from 1m to 720h (30 days), for example --ttl 1h","code":2}`},
+		"no host":          {"POST", "/v1/token/create", `{"ttl_ms":60000}`, 400, `{"error":"a token can't be good for 0 hosts","hint":"give it from 1 to 100 uses, for example --uses 2","code":2}`},
+		"too many hosts":   {"POST", "/v1/token/create", `{"ttl_ms":60000,"uses":101}`, 400, `{"error":"a token can't be good for 101 hosts","hint":"give it from 1 to 100 uses, for example --uses 2","code":2}`},
+		"no token":         {"POST", "/v1/token/revoke", "", 400, `{"error":"revoke needs the id of a token","code":2}`},
 		"a question":       {"GET", "/v1/freeze", "", 400, `{"error":"vipd has no GET /v1/freeze","code":2}`},
 		"a check nowhere":  {"GET", "/v1/simulate?fail=appsvc", "", 400, `{"error":"\"appsvc\" does not say which check on which host","hint":"write CHECK@NODE, for example appsvc@vm1","code":2}`},
 		"an odd event":     {"GET", "/v1/simulate?loose=vm1", "", 400, `{"error":"simulate knows no \"loose\", only fail, lose and pause","code":2}`},
@@ -118,6 +128,30 @@ func TestTheLogSaysWhoGaveAnOrderAndWhatBecameOfItAndNothingOfQuestions(t *testi
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("log (-want +got):\n%s", d)
+	}
+}
+
+// TestATokenIsInNoLog has a host join and be refused, with the log as a file has it.
+func TestATokenIsInNoLog(t *testing.T) {
+	var lines bytes.Buffer
+	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(&lines), zap.DebugLevel)
+	cluster := controltest.NewCluster("vm1", "vm2")
+	vm1, vm2 := serve(t, cluster.Host("vm1"), zap.New(core)), serve(t, cluster.Host("vm2"), zap.New(core))
+	if _, err := vm1.Init(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vm1.CreateToken(t.Context(), control.TokenUse{TTL: control.Millis(time.Hour), Uses: 1}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := vm2.Join(t.Context(), "10.11.12.4", "vipd1.model9")
+	refused(t, "join with a token that there is not", err, control.CodeFailed)
+	_, err = vm2.Join(t.Context(), "10.11.12.4", "vipd1.model2 ")
+	refused(t, "join with what is no token", err, control.CodeUsage)
+	if _, err := vm2.Join(t.Context(), "10.11.12.4", "vipd1.model2"); err != nil {
+		t.Fatal(err)
+	}
+	if got := lines.String(); strings.Contains(got, "vipd1.") || !strings.Contains(got, `"arguments":{"peer":"10.11.12.4"}`) {
+		t.Errorf("want the peer and no token in\n%s", got)
 	}
 }
 

@@ -25,6 +25,7 @@ type Status struct {
 	VIP    VIP     `json:"vip"`
 	Checks []Check `json:"checks"`
 	Hooks  Hooks   `json:"hooks"`
+	Trust  Trust   `json:"trust"`
 	// History lists the last changes of holder, the newest first.
 	History []Change `json:"history"`
 	// Warnings are plain sentences about what an operator should look at. The
@@ -56,6 +57,9 @@ type Cluster struct {
 	Quorum  Quorum   `json:"quorum"`
 	Members []Member `json:"members"`
 	Frozen  *Frozen  `json:"frozen"` // nil unless an operator wants nothing to move by itself
+	// Forming is what a host in no cluster waits for that forms one with others by
+	// itself; "" on all other hosts.
+	Forming string `json:"forming"`
 }
 
 // Frozen says who froze the cluster, and when.
@@ -161,6 +165,17 @@ type Hooks struct {
 	LastError  string    `json:"last_error"`    // of that run, "" when it succeeded
 }
 
+// Trust is how this host and the others know each other.
+type Trust struct {
+	// Authority is the SHA-256 of the certification authority that has signed this
+	// host's certificate, in hexadecimal; "" while it has none.
+	Authority string `json:"authority"`
+	// Ends is when that certificate is not good any more. It is renewed long before.
+	Ends     time.Time `json:"certificate_ends,omitzero"`
+	Rotating bool      `json:"rotating"` // the authority is being replaced
+	Waiting  []string  `json:"waiting"`  // by name, the members without a certificate of the new one
+}
+
 // Change is one change of holder. From or To is "" where nobody held.
 type Change struct {
 	Time   time.Time `json:"time"`
@@ -179,6 +194,7 @@ func (s Status) complete() Status {
 	}
 	s.VIP.Addresses = listed(s.VIP.Addresses)
 	s.Checks = listed(s.Checks)
+	s.Trust.Waiting = listed(s.Trust.Waiting)
 	s.History = listed(s.History)
 	s.Warnings = append(listed(s.Warnings), s.findings()...)
 	return s

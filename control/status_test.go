@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +64,7 @@ func full() Status {
 			Took: Millis(12345678), Failures: 0, Output: "ok",
 		}},
 		Hooks:    Hooks{Configured: true, Last: at("02:00:01"), LastState: StateMaster, LastTook: 900 * ms},
+		Trust:    Trust{Authority: strings.Repeat("3f9c2b7e", 8), Ends: at("03:00:00").AddDate(1, 0, 5)},
 		History:  []Change{{Time: at("02:00:00"), From: "vm2", To: "vm1", Term: 7, Reason: "vm2 was silent for 500ms"}},
 		Warnings: []string{"the disk is slow"},
 	}
@@ -74,6 +76,8 @@ func operated() Status {
 	s.Node.Paused, s.Cluster.Members[0].Paused = true, true
 	s.Node.Witness, s.Cluster.Members[0].Witness = true, true
 	s.Cluster.Frozen = &Frozen{By: "vm2", Time: at("02:30:00")}
+	s.Cluster.Forming = "it waits for vm4" // of no member, but the form must be seen
+	s.Trust.Rotating, s.Trust.Waiting = true, []string{"vm3"}
 	return s
 }
 

@@ -101,7 +101,7 @@ func settings(unit string) string {
 func TestTheExampleConfigurationIsValid(t *testing.T) {
 	shipped := read(t, "examples/vipd.yaml")
 	// The settings that are there as comments: everything after "# " that is a key, or lies below one.
-	commented := regexp.MustCompile(`(?m)^# ( *(- )?[a-z]+:( |$))`)
+	commented := regexp.MustCompile(`(?m)^# ( *(- )?[a-z_]+:( |$))`)
 	tests := map[string]string{
 		"as shipped":               shipped,
 		"with all settings in use": commented.ReplaceAllString(shipped, "$1"),
@@ -114,8 +114,8 @@ func TestTheExampleConfigurationIsValid(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v in:\n%s", err, content)
 			}
-			if used := content != shipped; used != (len(cfg.Checks) == 1 && len(cfg.Hooks.Notify) == 1 && cfg.Node.Name == "vm1") {
-				t.Errorf("checks %v, hook %v, name %s", cfg.Checks, cfg.Hooks.Notify, cfg.Node.Name)
+			if used := content != shipped; used != (len(cfg.Checks) == 1 && len(cfg.Hooks.Notify) == 1 && len(cfg.Formation.Expect) == 3 && cfg.Node.Name == "vm1") {
+				t.Errorf("checks %v, hook %v, cluster %v, name %s", cfg.Checks, cfg.Hooks.Notify, cfg.Formation.Expect, cfg.Node.Name)
 			}
 		})
 	}

@@ -13,6 +13,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
+
+	"github.com/vipd/vipd/trust/trusttest"
 )
 
 // network connects the members of a test in memory. Cutting a member makes its
@@ -97,6 +99,9 @@ type lossyConn struct {
 	from, to string
 }
 
+// RemoteAddr is that of the member at the other end.
+func (c *lossyConn) RemoteAddr() net.Addr { return pipeAddr(c.to) }
+
 func (c *lossyConn) Write(b []byte) (int, error) {
 	if c.network.isCut(c.from, c.to) {
 		return len(b), nil
@@ -145,7 +150,7 @@ func newHost(t *testing.T, w *network, i int, detect time.Duration) *host {
 	}
 	h := &host{t: t, dir: t.TempDir(), drive: &drive{}, net: w, fence: &memoryFence{}, cfg: Config{
 		Name: fmt.Sprintf("vm%d", i), Address: addr, Version: "test", Detect: detect, Machine: "m", Pair: true,
-		Dial: w.dialer(addr.String()), Now: testNow, Log: log,
+		Dial: w.dialer(addr.String()), Wire: trusttest.Plain{Now: time.Now}, Now: testNow, Log: log,
 	}}
 	h.cfg.Fence = h.fence
 	return h
@@ -178,6 +183,20 @@ func (h *host) start() {
 	go func() { h.done <- node.Run(ctx) }()
 }
 
+// join makes h a member of the cluster of a peer, with a token from there.
+func (h *host) join(peer *host) (already bool, err error) {
+	return h.node.Join(h.t.Context(), peer.cfg.Address.String(), peer.token())
+}
+
+func (h *host) token() string {
+	h.t.Helper()
+	text, _, err := h.node.CreateToken(h.t.Context(), Use{TTL: time.Hour, Uses: 1})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return text
+}
+
 func (h *host) disk() Disk {
 	h.t.Helper()
 	d, err := OpenDataDir(h.dir, h.cfg.Log)
@@ -208,7 +227,7 @@ func form(t *testing.T, n int, detect time.Duration) (*network, []*host) {
 		t.Fatal(err)
 	}
 	for _, h := range hosts[1:] {
-		if _, err := h.node.Join(t.Context(), hosts[0].cfg.Address.String()); err != nil {
+		if _, err := h.join(hosts[0]); err != nil {
 			t.Fatal(err)
 		}
 	}

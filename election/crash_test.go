@@ -348,7 +348,7 @@ func opened(t *testing.T, cfg Config, dir string) (state, error) {
 func wellPut(t *testing.T, err error) {
 	t.Helper()
 	h, ok := errors.AsType[*hintedError](err)
-	if !ok || !strings.Contains(h.hint, "vipd join") {
+	if !ok || !strings.Contains(h.hint, "vipd token create") {
 		t.Errorf("got %v, want an error with a way out", err)
 	}
 }
@@ -531,12 +531,26 @@ func FuzzCheckPages(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(image)
-	f.Fuzz(func(_ *testing.T, data []byte) { _ = contained(func() error { return checkPages(data) }) }) // it ends
+	f.Add(image[:len(image)/2])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		data = slices.Clone(data)
+		for p := range min(metaPages, len(data)/pageSize) {
+			seal(page(data, p)) // or nothing behind them is ever looked at
+		}
+		before := allocated()
+		err := contained(func() error { return checkPages(data) })
+		if took := allocated() - before; took > limit(len(data)) {
+			t.Errorf("%d bytes took %d of memory, want %d at most", len(data), took, limit(len(data)))
+		}
+		if err == nil && len(data) < metaPages*os.Getpagesize() {
+			t.Errorf("%d bytes were taken for a whole file", len(data))
+		}
+	})
 }
 
 // quickDir is a directory in memory if there is one: what a crash left is written by
 // the test, and need not be synced.
-func quickDir(t *testing.T) string {
+func quickDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "vipd-test-")
 	if err != nil {

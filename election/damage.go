@@ -12,7 +12,7 @@ import (
 
 // beginAnew is the way out for a member whose files can't be trusted any more: what
 // it had, the others have.
-const beginAnew = "if the disk is well, let this host begin anew: stop vipd, empty the data directory, start vipd and run `vipd join <peer>`; it takes its old place"
+const beginAnew = "if the disk is well, let this host begin anew: stop vipd, empty the data directory, start vipd, and type what `vipd token create` on a member prints; it takes its old place"
 
 // damaged says that a file of the data directory does not hold what was written.
 func damaged(path string, err error) error {

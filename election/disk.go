@@ -1,6 +1,7 @@
 package election
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -125,12 +126,37 @@ func readable(path string) error {
 		if err != nil {
 			return err
 		}
-		return checkPages(data)
+		if err := checkPages(data); err != nil {
+			return err
+		}
+		return checkLog(path)
 	})
 	if err != nil {
 		return damaged(path, err)
 	}
 	return nil
+}
+
+// checkLog looks at the entries of the log: raft's decoder takes as much memory as a
+// length says.
+func checkLog(path string) error {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return db.View(func(tx *bbolt.Tx) error {
+		entries := tx.Bucket([]byte("logs")) // as raft-boltdb names it
+		if entries == nil {
+			return nil
+		}
+		return entries.ForEach(func(index, entry []byte) error {
+			if err := skim(entry); err != nil {
+				return fmt.Errorf("entry %d: %w", binary.BigEndian.Uint64(index), err)
+			}
+			return nil
+		})
+	})
 }
 
 // lock waits for up to a second until nobody writes to a file, as bbolt does it. The

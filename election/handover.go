@@ -17,11 +17,11 @@ const patience = time.Second
 
 // Successor returns the member that would take over: the named one, or the best of
 // those that are healthy, in contact and have all entries. It is an error if there
-// is none, or if the named one can't; it blocks for up to T, but no more than a
-// second, before it says so. Only the leader knows. An unhealthy member succeeds
+// is none, or if the named one can't; it blocks for up to 1.2 T, which is longer than a
+// quarantine, but no more than a second, before it says so. Only the leader knows. An unhealthy member succeeds
 // only if this one can't hold at all.
 func (n *Node) Successor(ctx context.Context, target string) (Member, error) {
-	ctx, cancel := context.WithTimeout(ctx, min(n.cfg.Detect, patience))
+	ctx, cancel := context.WithTimeout(ctx, min(n.cfg.Detect*6/5, patience))
 	defer cancel()
 	for {
 		m, err := n.successor(ctx, target)
@@ -175,12 +175,7 @@ func (n *Node) HandOver(ctx context.Context, to Member, term uint64) error {
 	}
 }
 
-// Move asks the leader, wherever it is, to hand over. One of an earlier version learns
-// only to whom.
+// Move asks the leader, wherever it is, to hand over.
 func (n *Node) Move(ctx context.Context, m Move) error {
-	err := n.callLeader(ctx, "", pathHandOver, m, nil)
-	if errors.Is(err, errUnknownCall) {
-		return n.callLeader(ctx, "", pathMove, m.Target, nil)
-	}
-	return err
+	return n.callLeader(ctx, "", pathHandOver, m, nil)
 }

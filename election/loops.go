@@ -121,6 +121,7 @@ func (n *Node) watchLease(ctx context.Context) {
 		case <-n.machine.changed:
 			n.notify()
 			n.tellHolder()
+			signal(n.trusting)
 		case <-ctx.Done():
 			timer.Stop()
 			return
@@ -129,9 +130,12 @@ func (n *Node) watchLease(ctx context.Context) {
 	}
 }
 
-func (n *Node) notify() {
+func (n *Node) notify() { signal(n.watched) }
+
+// signal puts a token into a channel that holds one.
+func signal(tokens chan struct{}) {
 	select {
-	case n.watched <- struct{}{}:
+	case tokens <- struct{}{}:
 	default:
 	}
 }

@@ -2,6 +2,7 @@ package election
 
 import (
 	"io/fs"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -138,4 +139,32 @@ func TestAfterAWriteThatFailedNothingIsWritten(t *testing.T) {
 	if err := s.StoreLog(entry); err == nil || told != 1 {
 		t.Errorf("%v; told %d times", err, told)
 	}
+}
+
+// Raft forgets what it has committed and not yet applied when it is shut down. FuzzMembersAPI met a daemon that waited for the answer
+// until it said that its disk hangs.
+func TestEntriesThatAreUnderWayDoNotDelayTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		_, hosts := form(t, 1, half)
+		h := hosts[0]
+		h.stop()
+		<-h.done
+		h.node.machine.mu.Lock() // nothing is applied
+		for last := h.node.raft.AppliedIndex() + 8; h.node.raft.AppliedIndex() < last; {
+			before := h.node.raft.AppliedIndex()
+			go write(h)
+			for h.node.raft.AppliedIndex() == before {
+				runtime.Gosched()
+			}
+		}
+		closed := make(chan error)
+		go func() { closed <- h.node.Close() }()
+		for range 1000 { // until it ends raft, if it does not wait
+			runtime.Gosched()
+		}
+		h.node.machine.mu.Unlock()
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/vipd/vipd/trust"
 )
 
 const half = 500 * time.Millisecond
@@ -121,7 +123,7 @@ func TestAMemberThatIsUnableNeverHolds(t *testing.T) {
 func TestJoiningAndFoundingTwiceSayAlready(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		_, hosts := form(t, 2, half)
-		if already, err := hosts[1].node.Join(t.Context(), "10.11.12.4"); !already || err != nil {
+		if already, err := hosts[1].node.Join(t.Context(), "10.11.12.4", ""); !already || err != nil {
 			t.Errorf("join: %v, %v", already, err)
 		}
 		if already, err := hosts[1].node.Init(t.Context()); !already || err != nil {
@@ -143,18 +145,28 @@ func TestJoinErrorsSayWhatToDo(t *testing.T) {
 		if _, err := other.node.Init(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		good := hosts[0].token()
+		wrong, err := trust.ParseToken(good)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrong.Secret = strings.Repeat("x", len(wrong.Secret))
 		for _, c := range []struct {
-			name, peer, message, hint string
-			host                      *host
+			name, peer, token, message, hint string
+			host                             *host
 		}{
-			{"another detect", "10.11.12.4", "detect is 1s in the configuration of this host, but 500ms in the cluster", "detect: 500ms", stranger},
-			{"a peer without a cluster", "10.11.12.6", "belongs to no cluster itself", "vipd init", stranger},
-			{"itself", "10.11.12.6", "10.11.12.6 is this host itself", "name a host that is a member", lone},
-			{"nobody there", "10.11.12.99", "cannot reach 10.11.12.99:7600", "is vipd running there", lone},
-			{"another cluster", "10.11.12.4", "this host belongs to cluster", "they are two clusters", other},
-			{"no address", "vm1", `"vm1" is not an address`, "10.11.12.4", lone},
+			{"no token", "10.11.12.4", "", "a host needs a token to join", "vipd token create", lone},
+			{"half a token", "10.11.12.4", good[:20], "this token is not whole", "copy the whole", lone},
+			{"a token of another cluster", "10.11.12.4", other.token(), "the host that answers is of another cluster than the token", "make the token on a member", lone},
+			{"a secret that was changed", "10.11.12.4", wrong.Text(), "the secret of the token", "vipd token create", lone},
+			{"another detect", "10.11.12.4", good, "detect is 1s in the configuration of this host, but 500ms in the cluster", "detect: 500ms", stranger},
+			{"a peer without a cluster", "10.11.12.6", good, "the host that answers belongs to no cluster", "vipd init", stranger},
+			{"itself", "10.11.12.6", good, "10.11.12.6 is this host itself", "name a host that is a member", lone},
+			{"nobody there", "10.11.12.99", good, "cannot reach 10.11.12.99:7600", "is vipd running there", lone},
+			{"another cluster", "10.11.12.4", good, "this host belongs to cluster", "they are two clusters", other},
+			{"no address", "vm1", good, `"vm1" is not an address`, "10.11.12.4", lone},
 		} {
-			_, err := c.host.node.Join(t.Context(), c.peer)
+			_, err := c.host.node.Join(t.Context(), c.peer, c.token)
 			var h interface{ Hint() string }
 			if err == nil || !strings.Contains(err.Error(), c.message) || !errors.As(err, &h) || !strings.Contains(h.Hint(), c.hint) {
 				t.Errorf("%s: got %v, hint %v", c.name, err, h)
@@ -205,7 +217,7 @@ func TestAWipedHostJoinsAsANewMemberInPlaceOfItsOldSelf(t *testing.T) {
 		}
 		hosts[2].dir = t.TempDir()
 		hosts[2].start()
-		if _, err := hosts[2].node.Join(t.Context(), "10.11.12.5"); err != nil {
+		if _, err := hosts[2].join(hosts[1]); err != nil {
 			t.Fatal(err)
 		}
 		members := hosts[0].node.Status().Members
@@ -222,7 +234,7 @@ func TestALivingNameIsNotTakenOver(t *testing.T) {
 		double := newHost(t, w, 3, half)
 		double.cfg.Name = "vm2"
 		double.start()
-		if _, err := double.node.Join(t.Context(), "10.11.12.4"); err == nil || !strings.Contains(err.Error(), "taken by a living member") {
+		if _, err := double.join(hosts[0]); err == nil || !strings.Contains(err.Error(), "taken by a living member") {
 			t.Errorf("got %v", err)
 		}
 		haltAll(t, append(hosts, double))
@@ -303,31 +315,6 @@ func TestADataDirectoryIsRefusedOnAnotherMachineAndWithAnotherDetect(t *testing.
 	})
 }
 
-func TestConnectionsOfAnotherClusterOrDetectAreRefusedWithBothValues(t *testing.T) {
-	ours := hello{Protocol: protocolRaft, Cluster: "one", Detect: half}
-	for _, c := range []struct {
-		name   string
-		theirs hello
-		want   string
-	}{
-		{"same", ours, ""},
-		{"another cluster", hello{Protocol: protocolRaft, Cluster: "two", Detect: half}, `the caller is in cluster "two", the host it called in cluster "one"`},
-		{"another detect", hello{Protocol: protocolRaft, Cluster: "one", Detect: time.Second}, "the caller has detect 1s, the host it called 500ms"},
-		{"another protocol", hello{Protocol: "raft/9", Cluster: "one", Detect: half}, `protocol "raft/9" is not spoken here ("raft/1" is)`},
-		{"a joiner asks", hello{Protocol: protocolMembers}, ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			got := ""
-			if err := compatible(ours, c.theirs); err != nil {
-				got = err.Error()
-			}
-			if got != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-		})
-	}
-}
-
 func TestOnlyAMajorityHolds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w, hosts := form(t, 3, half)
@@ -354,7 +341,8 @@ func TestThePairThatLostItsFounderWhileJoiningElectsAgain(t *testing.T) {
 		second.start()
 		ctx, cancel := context.WithCancel(t.Context())
 		joined := make(chan error, 1)
-		go func() { _, err := second.node.Join(ctx, "10.11.12.4"); joined <- err }()
+		token := hosts[0].token()
+		go func() { _, err := second.node.Join(ctx, "10.11.12.4", token); joined <- err }()
 		// The founder dies when it has written that vm2 has a vote, before vm2 knows.
 		await(t, "the founder gives vm2 its vote", func() bool {
 			if n := len(hosts[0].node.view.voters()); n == 2 {

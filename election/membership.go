@@ -16,11 +16,18 @@ import (
 // commitTimeout is for one entry of the replicated log.
 const commitTimeout = 10 * time.Second
 
+// maxEntry is how many bytes an entry may have: as many of them as raft puts into one
+// call must not be longer than a call may be.
+const maxEntry = maxBody
+
 // commit replicates c. It must run on the leader and blocks until a majority has it.
 func (n *Node) commit(ctx context.Context, c command) error {
 	body, err := json.Marshal(c)
 	if err != nil {
 		return err
+	}
+	if len(body) > maxEntry {
+		return fmt.Errorf("what shall be replicated has %d bytes, and may have %d", len(body), maxEntry)
 	}
 	f := n.raft.Apply(body, commitTimeout)
 	if err := n.confirmed(ctx, f); err != nil {
@@ -37,8 +44,14 @@ func (n *Node) confirmed(ctx context.Context, f raft.Future) error {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	done := make(chan error, 1)
-	n.background.Go(func() { done <- f.Error() })
+	n.unanswered.Add(1)
+	go func() { // raft may never answer what is under way when it is shut down
+		done <- f.Error()
+		n.unanswered.Add(-1)
+	}()
 	select {
+	case <-n.ended:
+		return ErrNoLeader
 	case err := <-done:
 		if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrLeadershipLost) {
 			return ErrNoLeader
@@ -120,6 +133,17 @@ func (n *Node) duringElections(ctx context.Context, f func() error) error {
 			return err
 		}
 	}
+}
+
+// note replicates what a member says of itself.
+func (n *Node) note(ctx context.Context, m Member) error {
+	if s, _, known := n.find(m.ID); !known || string(s.ID) != m.ID {
+		return unknownMember(m.ID)
+	}
+	if err := m.check(); err != nil {
+		return err
+	}
+	return n.commit(ctx, command{Member: &m})
 }
 
 // find returns the member with a name or id.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,9 +13,11 @@ import (
 	"github.com/hashicorp/raft"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/vipd/vipd/trust"
 )
 
-// Config is what a member needs. All fields are required.
+// Config is what a member needs. All fields are required, unless they say otherwise.
 type Config struct {
 	Name     string         // unique in the cluster
 	Address  netip.AddrPort // this host's own fixed address
@@ -29,6 +30,9 @@ type Config struct {
 	Machine  string        // tells this machine from its clones, see [MachineID]; empty if nothing does
 	Listener net.Listener
 	Dial     Dialer
+	Wire     trust.Wire // what makes the connections of both secure
+	Forms    *Formation // nil: a cluster is founded and joined on order only
+	Left     bool       // this host has left its cluster before; forms none until it has joined one on order
 	Fence    Fence
 	Now      func() Instant // CLOCK_BOOTTIME
 	Log      *zap.Logger    // must not block
@@ -61,12 +65,18 @@ type Node struct {
 	move       func(context.Context, Move) error
 	prepare    func(context.Context) error
 	background sync.WaitGroup // work that ends soon after raft has
+	unanswered atomic.Int64   // questions to raft
+	ended      chan struct{}  // closed when raft has ended
 	told       atomic.Uint64  // the term whose change of holder was logged last
+	trusting   chan struct{}  // holds a token after the replicated state may have changed; see keepTrusted
+	former     former
+	guesses    guesses
 
 	diskErr  atomic.Pointer[string]        // why the data directory can't be written; nil or empty if it can
 	diskLost chan error                    // holds why this member must end
 	diskHung atomic.Pointer[diskCondition] // nil at the start
 
+	entering  mutex // a cluster: one founds or joins at a time
 	rewriting mutex // of the identity
 	mu        sync.Mutex
 	identity  identity
@@ -83,19 +93,23 @@ func Open(cfg Config) (*Node, error) {
 	if err == nil && id.Cluster != "" && id.Detect != cfg.Detect {
 		err = detectDiffers(cfg.Detect, id.Detect)
 	}
+	if err == nil && cfg.Left && !id.Left && id.Cluster == "" {
+		id.Left = true
+		err = st.put(keyIdentity, id)
+	}
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Log, store: st, machine: newMachine(), view: &raftView{}, identity: id,
-		watched: make(chan struct{}, 1), reporting: make(chan struct{}, 1), left: make(chan struct{}), diskLost: make(chan error, 1), changing: make(chan struct{}, 1),
+		watched: make(chan struct{}, 1), reporting: make(chan struct{}, 1), left: make(chan struct{}), ended: make(chan struct{}), diskLost: make(chan error, 1), changing: make(chan struct{}, 1), trusting: make(chan struct{}, 1),
 		move: func(context.Context, Move) error { return errNotHere }, prepare: func(context.Context) error { return nil },
 		standing: Standing{Fitness: Unable, Reason: "just started", Priority: DefaultPriority},
 	}
 	self := raft.ServerID(id.ID)
 	n.rules = newRules(self, cfg.Detect, cfg.Now, n.view.votersIn, cfg.Fence)
 	st.failing, st.watchdog, st.lost = n.diskFails, newWatchdog(hangLimit(cfg.Detect), n.diskHangs), n.losesDisk
-	n.stream = newStream(cfg.Listener, cfg.Dial, n.hello, n.knows, n.log)
+	n.stream = n.listen()
 	if err := n.start(self); err != nil {
 		n.stream.close()
 		return nil, errors.Join(err, st.Close())
@@ -111,9 +125,10 @@ func detectDiffers(here, cluster time.Duration) error {
 // start builds the transport and raft on top of it.
 func (n *Node) start(self raft.ServerID) error {
 	logger := newRaftLogger(n.log)
+	timeout := max(2*n.cfg.Detect, 500*time.Millisecond)
 	network := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: raftLayer{n.stream.raft, n.stream}, MaxPool: 3, MaxRPCsInFlight: 1,
-		Timeout: max(2*n.cfg.Detect, 500*time.Millisecond), Logger: logger,
+		Stream: boundedLayer{raftLayer{n.stream.raft, n.stream}, timeout}, MaxPool: 3, MaxRPCsInFlight: 1,
+		Timeout: timeout, Logger: logger,
 	})
 	order := &turn{self: self, detect: n.cfg.Detect, now: n.cfg.Now, order: n.order, unfit: n.handicap, heard: n.rules.lastHeard}
 	n.transport = newTransport(network, n.rules, n.view, order)
@@ -172,7 +187,10 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { n.keepReported(ctx); return nil })
 	g.Go(func() error { n.watchMembers(ctx); return nil })
 	g.Go(func() error { n.keepEnfranchised(ctx); return nil })
-	g.Go(func() error { return n.servePeers(ctx) })
+	n.background.Go(func() { n.keepTrusted(ctx) }) // these two write to the disk, which may hang
+	n.background.Go(func() { n.form(ctx) })
+	g.Go(func() error { return serve(ctx, n.stream.members, n.forMembers()) })
+	g.Go(func() error { return serve(ctx, n.stream.strangers, n.forStrangers()) })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -204,7 +222,11 @@ func (n *Node) Close() error {
 }
 
 func (n *Node) shutDown() error {
+	for until := time.Now().Add(n.cfg.Detect / 4); n.unanswered.Load() > 0 && time.Now().Before(until); {
+		time.Sleep(time.Millisecond) // raft would forget some of it
+	}
 	err := n.raft.Shutdown().Error() // closes the transport as well
+	close(n.ended)
 	n.stream.close()
 	n.transport.drain()
 	n.background.Wait()
@@ -218,21 +240,22 @@ func (n *Node) shutDown() error {
 	return err
 }
 
-// hello introduces this host on a new connection.
-func (n *Node) hello() hello {
+// who returns what this host is.
+func (n *Node) who() identity {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return hello{Cluster: n.identity.Cluster, Detect: n.cfg.Detect, ID: raft.ServerID(n.identity.ID)}
+	return n.identity
 }
 
-// adopt records, durably, that this host belongs to cluster from now on, and to
-// none, or to the one that it began to join before, until now.
-func (n *Node) adopt(before, cluster string) error {
+// adopt records, durably, that this host belongs to cluster from now on. A log of another
+// one must not come with it: its entries would pass for those of the new one where their
+// terms are the same.
+func (n *Node) adopt(cluster string, credentials *trust.Credentials) error {
 	return n.changeIdentity(func(id *identity) error {
-		if id.Cluster != before {
-			return hinted("another `vipd init` or `vipd join` is under way on this host", "wait for it, and see `vipd status`")
+		if id.Cluster != cluster && len(n.view.Configuration().Servers) > 0 {
+			return hinted("the data directory has the log of another cluster", "if a `vipd recover` was broken off, repeat it; if not, stop vipd, empty the data directory and start vipd")
 		}
-		id.Cluster, id.Detect = cluster, n.cfg.Detect
+		id.Cluster, id.Detect, id.Credentials, id.Authority = cluster, n.cfg.Detect, credentials, trust.Authority{}
 		return nil
 	})
 }
@@ -258,12 +281,7 @@ func (n *Node) changeIdentity(change func(*identity) error) error {
 }
 
 // reportSoon has the cluster told of what has changed here.
-func (n *Node) reportSoon() {
-	select {
-	case n.reporting <- struct{}{}:
-	default:
-	}
-}
+func (n *Node) reportSoon() { signal(n.reporting) }
 
 // diskFails notes how the last write to the data directory ended.
 func (n *Node) diskFails(err error) {
@@ -325,13 +343,6 @@ func (n *Node) diskTrouble() []string {
 		trouble = append(trouble, *failure)
 	}
 	return trouble
-}
-
-// knows is false only on the leader, whose configuration is the newest, and only for
-// an id that does not stand in it. Others may merely not have heard of that member.
-// Members call already while raft is being built.
-func (n *Node) knows(id raft.ServerID) bool {
-	return n.view.raft.Load() == nil || !n.Leading() || slices.ContainsFunc(n.view.Configuration().Servers, func(s raft.Server) bool { return s.ID == id })
 }
 
 // raftView lets the transport ask its own raft, also while raft is being built.

@@ -36,7 +36,7 @@ func TestChangesOfMembershipAreTApart(t *testing.T) {
 		at := changes(hosts[0], func() {
 			done := make(chan error, 3)
 			for _, h := range hosts[1:] {
-				go func() { _, err := h.node.Join(t.Context(), hosts[0].cfg.Address.String()); done <- err }()
+				go func() { _, err := h.join(hosts[0]); done <- err }()
 			}
 			for range 3 {
 				if err := <-done; err != nil {

@@ -10,19 +10,24 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/hashicorp/raft"
 	"go.uber.org/zap"
+
+	"github.com/vipd/vipd/trust"
 )
 
-// Members ask one another over HTTP on the shared port, one request a connection.
+// Hosts ask one another over HTTP on the shared port, one request a connection. The
+// first two are for those with a token or the secret, the others for members.
 const (
-	pathCluster  = "/cluster"  // {} → clusterInfo; any host
+	pathCluster  = "/cluster"  // {} → clusterInfo; any member
+	pathEnrol    = "/enrol"    // enrolment → enrolled; the leader
+	pathForming  = "/forming"  // {} → forming; any host, of those with the secret
 	pathJoin     = "/join"     // Member; the leader
 	pathRemove   = "/remove"   // a member's name or id; the leader
 	pathLeave    = "/leave"    // the asker's id; the leader
-	pathMove     = "/move"     // a member's name or empty; the leader; earlier versions ask so
 	pathHandOver = "/handover" // Move; the leader
 	pathPrepare  = "/prepare"  // {}: warm the service up; any member
 	pathFreeze   = "/freeze"   // Freeze; the leader
@@ -31,6 +36,9 @@ const (
 	pathReport   = "/report"   // Member; the leader
 	pathContacts = "/contacts" // {} → time since each member was heard, by id; the leader
 	pathRemoved  = "/removed"  // the id of the host that is told; any host
+	pathToken    = "/token"    // tokenWish → newToken; the leader
+	pathRevoke   = "/revoke"   // a token's id; the leader
+	pathRotate   = "/rotate"   // {}; the leader
 )
 
 // DefaultPort is the port of an address that names none.
@@ -55,6 +63,7 @@ type refusal struct {
 	Leader  string `json:"leader,omitempty"`
 	None    bool   `json:"no_leader,omitempty"`
 	Unknown bool   `json:"unknown,omitempty"` // somebody was named who there is not
+	Removed bool   `json:"removed,omitempty"` // the asker was a member
 }
 
 // joined is the answer to one that wants to join.
@@ -72,24 +81,55 @@ func (n *Node) HandlePrepare(prepare func(context.Context) error) { n.prepare = 
 
 var errNotHere = errors.New("this host does not do that")
 
-func (n *Node) servePeers(ctx context.Context) error {
+func (n *Node) handleCluster(context.Context, struct{}) (any, error) {
+	return clusterInfo{Cluster: n.who().Cluster, Detect: n.cfg.Detect, Voters: n.view.voters()}, nil
+}
+
+// forStrangers is what hosts may ask that are yet to become members.
+func (n *Node) forStrangers() http.Handler {
 	mux := http.NewServeMux()
-	handle(mux, pathCluster, func(context.Context, struct{}) (any, error) {
-		h := n.hello()
-		return clusterInfo{Cluster: h.Cluster, Detect: h.Detect, Voters: n.view.voters()}, nil
-	})
+	handle(mux, pathCluster, n.handleCluster)
+	handle(mux, pathEnrol, onLeader(n, n.enrol))
+	handle(mux, pathForming, n.sayForming)
+	return mux
+}
+
+// forMembers is what members may ask. Who has a certificate and is none yet may join.
+func (n *Node) forMembers() http.Handler {
+	mux := http.NewServeMux()
+	handle(mux, pathCluster, n.handleCluster)
 	handle(mux, pathJoin, onLeader(n, n.admit))
+	mux.Handle("/", n.ifMember(n.onlyForMembers()))
+	return mux
+}
+
+// ifMember refuses those that are no members. Who is one the leader knows, see
+// [Node.admits].
+func (n *Node) ifMember(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n.Leading() && !n.isIn(callerOf(r.Context()).ID) {
+			answer(w, nil, errNoMember)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+var errNoMember = errors.New("that host is no member of this cluster yet")
+
+func (n *Node) onlyForMembers() http.Handler {
+	mux := http.NewServeMux()
+	handle(mux, pathToken, onLeader(n, n.makeToken))
+	handle(mux, pathRevoke, onLeader(n, silently(n.revoke)))
+	handle(mux, pathRotate, onLeader(n, silently(n.beginRotation)))
 	handle(mux, pathRemove, onLeader(n, silently(n.expel)))
 	handle(mux, pathLeave, onLeader(n, silently(n.release)))
 	handle(mux, pathHandOver, onLeader(n, silently(n.move)))
-	handle(mux, pathMove, onLeader(n, silently(func(ctx context.Context, target string) error {
-		return n.move(ctx, Move{Target: target, Reason: "asked for by an operator", Cause: ByOperator})
-	})))
 	handle(mux, pathFreeze, onLeader(n, silently(func(ctx context.Context, f Freeze) error { return n.commit(ctx, command{Freeze: &f}) })))
 	handle(mux, pathThaw, onLeader(n, silently(func(ctx context.Context, _ struct{}) error { return n.commit(ctx, command{Thaw: true}) })))
 	handle(mux, pathPrepare, func(ctx context.Context, _ struct{}) (any, error) { return struct{}{}, n.prepare(ctx) })
 	handle(mux, pathReady, func(context.Context, struct{}) (any, error) { return struct{}{}, n.rules.mayObey() })
-	handle(mux, pathReport, onLeader(n, silently(func(ctx context.Context, m Member) error { return n.commit(ctx, command{Member: &m}) })))
+	handle(mux, pathReport, onLeader(n, silently(n.note)))
 	handle(mux, pathContacts, func(context.Context, struct{}) (any, error) {
 		if !n.Leading() {
 			return nil, ErrNoLeader
@@ -97,16 +137,43 @@ func (n *Node) servePeers(ctx context.Context) error {
 		return n.contacts(), nil
 	})
 	handle(mux, pathRemoved, func(_ context.Context, id raft.ServerID) (any, error) { return struct{}{}, n.wasRemoved(id) })
+	return mux
+}
+
+// serve answers what comes out of a queue until ctx ends.
+func serve(ctx context.Context, from net.Listener, handler http.Handler) error {
 	server := &http.Server{
-		Handler: mux, ReadHeaderTimeout: helloTimeout, ReadTimeout: helloTimeout, MaxHeaderBytes: 4 << 10,
-		ErrorLog: zap.NewStdLog(zap.NewNop()), BaseContext: func(net.Listener) context.Context { return ctx },
+		Handler: handler, ReadHeaderTimeout: helloTimeout, ReadTimeout: helloTimeout, MaxHeaderBytes: 4 << 10,
+		ErrorLog: zap.NewStdLog(zap.NewNop()), BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: withPeer,
 	}
+	server.SetKeepAlivesEnabled(false)
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	if err := server.Serve(n.stream.members); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("serve members: %w", err)
+	if err := server.Serve(from); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("answer other hosts: %w", err)
 	}
 	return nil
+}
+
+type peerKey struct{}
+
+// caller is who asks, and from where.
+type caller struct {
+	trust.Peer
+	host string
+}
+
+func withPeer(ctx context.Context, conn net.Conn) context.Context {
+	c := caller{host: hostOf(conn.RemoteAddr())}
+	if known, ok := conn.(*identified); ok {
+		c.Peer = known.peer
+	}
+	return context.WithValue(ctx, peerKey{}, c)
+}
+
+func callerOf(ctx context.Context) caller {
+	c, _ := ctx.Value(peerKey{}).(caller)
+	return c
 }
 
 // wasRemoved ends this host's membership if the leader's word is for its present
@@ -129,12 +196,16 @@ func handle[In any](mux *http.ServeMux, path string, f func(context.Context, In)
 			return
 		}
 		out, err := f(r.Context(), in)
-		if err != nil {
-			w.WriteHeader(http.StatusConflict)
-			out = toRefusal(err)
-		}
-		_ = json.NewEncoder(w).Encode(out)
+		answer(w, out, err)
 	})
+}
+
+func answer(w http.ResponseWriter, out any, err error) {
+	if err != nil {
+		w.WriteHeader(http.StatusConflict)
+		out = toRefusal(err)
+	}
+	_ = json.NewEncoder(w).Encode(out)
 }
 
 // onLeader wraps what only the leader does; others say who leads.
@@ -161,7 +232,7 @@ type elsewhere raft.ServerAddress
 func (e elsewhere) Error() string { return "the leader is " + string(e) }
 
 func toRefusal(err error) refusal {
-	r := refusal{Message: err.Error(), None: errors.Is(err, ErrNoLeader)}
+	r := refusal{Message: err.Error(), None: errors.Is(err, ErrNoLeader), Removed: errors.Is(err, ErrRemoved)}
 	var h interface{ Hint() string }
 	if errors.As(err, &h) {
 		r.Hint = h.Hint()
@@ -182,6 +253,8 @@ func (r refusal) err() error {
 		return ErrNoLeader
 	case r.Unknown:
 		return unknown(r.Message, r.Hint)
+	case r.Removed:
+		return refused(r.Message, r.Hint, true)
 	case r.Hint != "":
 		return hinted(r.Message, r.Hint)
 	}
@@ -192,7 +265,7 @@ func (r refusal) err() error {
 // empty the leader that this member knows.
 func (n *Node) callLeader(ctx context.Context, from, path string, in, out any) error {
 	address := from
-	if address == "" && n.hello().Cluster == "" {
+	if address == "" && n.who().Cluster == "" {
 		return ErrNotMember
 	}
 	if address == "" {
@@ -202,10 +275,33 @@ func (n *Node) callLeader(ctx context.Context, from, path string, in, out any) e
 		}
 		address = string(leader)
 	}
+	err := n.asMember().callLeader(ctx, address, path, in, out)
+	if _, silent := errors.AsType[*unreachable](err); silent && from == "" {
+		return ErrNoLeader // it was the leader, and is not any more
+	}
+	return err
+}
+
+// call asks the member at address ("10.11.12.4" or "10.11.12.4:7600").
+func (n *Node) call(ctx context.Context, address, path string, in, out any) error {
+	return n.asMember().call(ctx, address, path, in, out)
+}
+
+// line is a way to ask other hosts: as whom.
+type line struct {
+	stream   *stream
+	protocol string
+	keys     trust.Keys
+}
+
+func (n *Node) asMember() line { return line{n.stream, trust.Members, n.stream.keys()} }
+
+// callLeader asks from, and whom that says to ask instead.
+func (l line) callLeader(ctx context.Context, from, path string, in, out any) error {
+	address := from
 	for range maxHops {
-		err := n.call(ctx, address, path, in, out)
-		var silent *unreachable
-		if errors.As(err, &silent) && address != from {
+		err := l.call(ctx, address, path, in, out)
+		if _, silent := errors.AsType[*unreachable](err); silent && address != from {
 			return ErrNoLeader // it was the leader, and is not any more
 		}
 		var next elsewhere
@@ -217,8 +313,7 @@ func (n *Node) callLeader(ctx context.Context, from, path string, in, out any) e
 	return ErrNoLeader
 }
 
-// call asks the host at address ("10.11.12.4" or "10.11.12.4:7600").
-func (n *Node) call(ctx context.Context, address, path string, in, out any) error {
+func (l line) call(ctx context.Context, address, path string, in, out any) error {
 	address, err := withPort(address)
 	if err != nil {
 		return err
@@ -231,9 +326,12 @@ func (n *Node) call(ctx context.Context, address, path string, in, out any) erro
 	if err != nil {
 		return err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: n.dialMember}}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: l.dial}}
 	response, err := client.Do(request)
 	if err != nil {
+		if refused, ok := errors.AsType[*refusedError](err); ok {
+			return refused
+		}
 		return &unreachable{address, errors.Unwrap(err)}
 	}
 	defer response.Body.Close()
@@ -246,17 +344,29 @@ type unreachable struct {
 	err     error
 }
 
-func (e *unreachable) Error() string { return fmt.Sprintf("cannot reach %s: %v", e.address, e.err) }
+func (e *unreachable) Error() string { return fmt.Sprintf("cannot reach %s: %v", e.address, e.cause()) }
+
+// cause is why, without the addresses that the error of a dial repeats.
+func (e *unreachable) cause() error {
+	dial, ok := errors.AsType[*net.OpError](e.err)
+	if !ok || dial.Op != "dial" {
+		return e.err
+	}
+	if call, ok := errors.AsType[*os.SyscallError](dial); ok {
+		return call.Err
+	}
+	return dial.Err
+}
 
 // Hint says what to look at.
 func (e *unreachable) Hint() string {
 	return "is vipd running there, and is the port open between the hosts?"
 }
 
-func (n *Node) dialMember(ctx context.Context, _, address string) (net.Conn, error) {
+func (l line) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
-	return n.stream.connect(ctx, address, protocolMembers)
+	return l.stream.connect(ctx, address, l.protocol, l.keys)
 }
 
 // errUnknownCall is how a member of an earlier version answers.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/vipd/vipd/trust"
 )
 
 // Recovery is a member, not running, that may become the only one of a new cluster
@@ -142,13 +144,20 @@ func (r *Recovery) Perform(ctx context.Context, lost []string) (cluster string, 
 		return "", fmt.Errorf("read the term: %w", err)
 	}
 	self := identity{ID: randomID(), Machine: r.cfg.Machine, Cluster: randomID(), Detect: r.cfg.Detect}
+	authority, err := trust.NewAuthority(self.Cluster, time.Now())
+	if err != nil {
+		return "", fmt.Errorf("make a CA: %w", err)
+	}
+	if self.Credentials, err = trust.Issue(authority, self.Cluster, self.ID, time.Now()); err != nil {
+		return "", fmt.Errorf("make a certificate: %w", err)
+	}
 	if err := r.store.put(keyIdentity, self); err != nil {
 		return "", fmt.Errorf("record the new cluster: %w", err)
 	}
 	address := raft.ServerAddress(r.cfg.Address.String())
 	only := raft.Configuration{Servers: []raft.Server{{ID: raft.ServerID(self.ID), Address: address}}}
 	_, wire := raft.NewInmemTransport(address)
-	founded := &founding{newMachine(), self, r.Self, intent{term, "recovered without " + r.names(), ByOperator}}
+	founded := &founding{newMachine(), self, authority, r.Self, intent{term, "recovered without " + r.names(), ByOperator}}
 	if err := raft.RecoverCluster(r.raftConfig(self.ID), founded, r.store, r.store, r.store, wire, only); err != nil {
 		return "", hinted(fmt.Sprintf("write the new cluster: %v", err), "this host is a member of none now; repeat the command")
 	}
@@ -203,9 +212,10 @@ func (r *Recovery) names() string {
 // one when it is written.
 type founding struct {
 	*machine
-	identity identity
-	self     Member
-	reason   intent
+	identity  identity
+	authority trust.Authority
+	self      Member
+	reason    intent
 }
 
 // Snapshot returns the state of the new cluster.
@@ -213,5 +223,6 @@ func (f *founding) Snapshot() (raft.FSMSnapshot, error) {
 	st := f.get()
 	f.self.ID = f.identity.ID
 	st.Cluster, st.Detect, st.Members = f.identity.Cluster, f.identity.Detect, []Member{f.self}
+	st.Authority, st.Tokens, st.Enrolled, st.Removed = f.authority, nil, nil, nil
 	return snapshot{st.apply(command{Intent: &f.reason})}, nil
 }

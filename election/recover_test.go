@@ -75,7 +75,7 @@ func TestTheLastMemberGoesOnWithoutALostMajority(t *testing.T) {
 				t.Fatal("the one that came back holds, or disturbs")
 			}
 		}
-		if _, err := hosts[0].node.Join(t.Context(), last.cfg.Address.String()); err == nil || !strings.Contains(err.Error(), "belongs to cluster") {
+		if _, err := hosts[0].join(last); err == nil || !strings.Contains(err.Error(), "belongs to cluster") {
 			t.Errorf("with its old disk it may join: %v", err)
 		}
 		// With an empty disk it is a new member.
@@ -84,7 +84,7 @@ func TestTheLastMemberGoesOnWithoutALostMajority(t *testing.T) {
 		}
 		hosts[0].dir = t.TempDir()
 		hosts[0].start()
-		if _, err := hosts[0].node.Join(t.Context(), last.cfg.Address.String()); err != nil {
+		if _, err := hosts[0].join(last); err != nil {
 			t.Error(err)
 		}
 		if err := last.node.Move(t.Context(), Move{Target: "vm1", Cause: ByOperator}); err != nil {

@@ -104,6 +104,9 @@ func (n *Node) reported() Member {
 		Able: min(s.Fitness, disk) != Unable, Healthy: s.Fitness == Ready, Reason: s.Reason,
 		Priority: s.Priority, Base: s.Base, Preempt: s.Preempt, Witness: n.cfg.Witness, Paused: s.Paused, Checks: s.Checks,
 	}
+	if n.identity.Credentials != nil {
+		m.Authority = n.identity.Credentials.Authority()
+	}
 	if len(trouble) > 0 {
 		m.Healthy, m.Reason = false, trouble[0]
 	}

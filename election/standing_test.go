@@ -114,17 +114,16 @@ func TestASecondHostWaitsForItsVoteUntilAThirdJoins(t *testing.T) {
 		if _, err := hosts[0].node.Init(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		peer := hosts[0].cfg.Address.String()
-		if _, err := hosts[1].node.Join(t.Context(), peer); err != nil {
+		if _, err := hosts[1].join(hosts[0]); err != nil {
 			t.Fatal(err)
 		}
 		if got := len(hosts[0].node.view.voters()); got != 1 || !hosts[1].node.isMember() {
 			t.Errorf("%d hosts vote, and the second is a member: %v", got, hosts[1].node.isMember())
 		}
-		if already, err := hosts[1].node.Join(t.Context(), peer); err != nil || already {
+		if already, err := hosts[1].join(hosts[0]); err != nil || already {
 			t.Errorf("a second join: %v, %v", already, err)
 		}
-		if _, err := hosts[2].node.Join(t.Context(), peer); err != nil {
+		if _, err := hosts[2].join(hosts[0]); err != nil {
 			t.Fatal(err)
 		}
 		await(t, "all three vote", func() bool { return len(hosts[1].node.view.voters()) == 3 })
@@ -146,7 +145,7 @@ func TestAWitnessGivesTheSecondHostItsVoteAndNeverHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, h := range hosts[1:] {
-			if _, err := h.node.Join(t.Context(), hosts[0].cfg.Address.String()); err != nil {
+			if _, err := h.join(hosts[0]); err != nil {
 				t.Fatal(err)
 			}
 			await(t, "it votes", func() bool { return h.node.Status().Members[len(h.node.Status().Members)-1].Voter })
@@ -245,7 +244,7 @@ func TestAClaimNamesWhoMustBeFenced(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, h := range hosts[1:] {
-			if _, err := h.node.Join(t.Context(), hosts[0].cfg.Address.String()); err != nil {
+			if _, err := h.join(hosts[0]); err != nil {
 				t.Fatal(err)
 			}
 		}

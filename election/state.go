@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/vipd/vipd/trust"
 )
 
 // historySize is how many changes of holder the members remember.
@@ -32,6 +34,8 @@ type Member struct {
 	Witness  bool    `json:"witness,omitempty"`       // votes and never holds
 	Paused   bool    `json:"paused,omitempty"`        // an operator wants it not to hold
 	Checks   []Check `json:"checks,omitempty"`
+
+	Authority string `json:"authority,omitempty"` // the fingerprint of the CA that has signed its certificate
 }
 
 // Change is one change of holder.
@@ -70,6 +74,11 @@ type state struct {
 	Intents []intent      `json:"intents"` // the last two: the newer may come before the older has led to a change
 	Frozen  *Freeze       `json:"frozen,omitempty"`
 
+	Authority trust.Authority `json:"authority,omitzero"`
+	Tokens    []Token         `json:"tokens,omitempty"`   // the newest last
+	Enrolled  []enrolment     `json:"enrolled,omitempty"` // have certificates and are no members yet
+	Removed   []string        `json:"removed,omitempty"`  // ids that were members', the last of them
+
 	// Where holders fence those before them:
 	Holder   *party  `json:"holder,omitempty"`   // of the last term in the history; nil if it does not
 	Released uint64  `json:"released,omitempty"` // the last term whose holder let go of all in order
@@ -88,6 +97,11 @@ type command struct {
 	Thaw   bool    `json:"thaw,omitempty"`
 	Fenced *party  `json:"fenced,omitempty"` // in Term
 
+	Authority *trust.Authority `json:"authority,omitempty"`
+	Token     *Token           `json:"token,omitempty"` // a new one
+	Revoke    string           `json:"revoke,omitempty"`
+	Enrol     *enrolment       `json:"enrol,omitempty"`
+
 	Released bool   `json:"released,omitempty"` // in Term
 	By       *party `json:"by,omitempty"`       // with Holder: it fences whoever held before
 	Term     uint64 `json:"term,omitempty"`
@@ -98,13 +112,23 @@ func (s state) apply(c command) state {
 	switch {
 	case c.Found != nil:
 		if s.Cluster == "" {
-			s.Cluster, s.Detect = c.Found.Cluster, c.Found.Detect
+			s.Cluster, s.Detect, s.Authority = c.Found.Cluster, c.Found.Detect, c.Found.Authority
 		}
 	case c.Member != nil:
 		s.Members = append(without(s.Members, c.Member.ID), *c.Member)
 		slices.SortFunc(s.Members, func(a, b Member) int { return compareNames(a.Name, b.Name) })
+		s.Enrolled = s.stillEnrolled(c.Member.ID)
 	case c.Forget != "":
-		s.Members = without(s.Members, c.Forget)
+		s.Members, s.Enrolled = without(s.Members, c.Forget), s.stillEnrolled(c.Forget)
+		s.Removed = lastOf(append(slices.Clone(s.Removed), c.Forget), maxRemoved)
+	case c.Authority != nil:
+		s = s.trusting(*c.Authority)
+	case c.Token != nil:
+		s.Tokens = s.withToken(*c.Token)
+	case c.Revoke != "":
+		s = s.revoke(c.Revoke)
+	case c.Enrol != nil:
+		s = s.enrol(*c.Enrol)
 	case c.Intent != nil:
 		s.Intents = append(slices.Clone(s.Intents[max(0, len(s.Intents)-1):]), *c.Intent)
 	case c.Holder != nil:
@@ -145,8 +169,7 @@ func (s state) record(c Change, by *party) state {
 	}
 	s.Unfenced = s.owed(c, s.Released == before, by)
 	s.Holder = by
-	s.History = append(slices.Clone(s.History), c)
-	s.History = s.History[max(0, len(s.History)-historySize):]
+	s.History = lastOf(append(slices.Clone(s.History), c), historySize)
 	return s
 }
 
@@ -189,6 +212,9 @@ func (s state) versions() (text string) {
 	return text
 }
 
+// lastOf returns the last n of a list.
+func lastOf[T any](list []T, n int) []T { return list[max(0, len(list)-n):] }
+
 func without(members []Member, id string) []Member {
 	return slices.DeleteFunc(slices.Clone(members), func(m Member) bool { return m.ID == id })
 }
@@ -228,7 +254,13 @@ func (m *machine) Apply(entry *raft.Log) any {
 	if err := json.Unmarshal(entry.Data, &c); err != nil {
 		return fmt.Errorf("entry %d: %w", entry.Index, err)
 	}
-	m.set(m.get().apply(c))
+	before := m.get()
+	if c.Enrol != nil {
+		if err := before.mayEnrol(*c.Enrol); err != nil {
+			return err
+		}
+	}
+	m.set(before.apply(c))
 	return nil
 }
 

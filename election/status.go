@@ -51,7 +51,7 @@ func (n *Node) Status() Status {
 	_, leader := n.raft.LeaderWithID()
 	self := n.rules.self
 	s := Status{
-		ID: n.hello().id(), Cluster: n.hello().Cluster, Member: n.isMember(), Term: n.raft.CurrentTerm(), Lease: n.Lease(),
+		ID: string(n.rules.self), Cluster: n.who().Cluster, Member: n.isMember(), Term: n.raft.CurrentTerm(), Lease: n.Lease(),
 		Leading: n.Leading(), Length: n.rules.lease, Detect: n.cfg.Detect, Reachable: -1, History: slices.Clone(st.History), Frozen: st.Frozen,
 	}
 	for _, server := range n.view.Configuration().Servers {
@@ -66,11 +66,11 @@ func (n *Node) Status() Status {
 	}
 	slices.SortFunc(s.Members, func(a, b MemberStatus) int { return compareNames(a.Name, b.Name) })
 	s.Trouble = append(s.Trouble, n.diskTrouble()...)
-	if refused := n.stream.lastRefusal(); refused != "" && s.Leader.ID == "" {
+	if refused := n.stream.lastRefusal(); refused != "" && s.Leader.ID == "" && n.Formation() == "" {
 		s.Trouble = append(s.Trouble, refused)
 	}
 	if s.Cluster != "" && !s.Member {
-		s.Trouble = append(s.Trouble, "this host is not yet, or no longer, a member of its cluster; `vipd join <peer>`, with any member, makes it one, `vipd leave` makes it forget")
+		s.Trouble = append(s.Trouble, "this host is not yet, or no longer, a member of its cluster: type what `vipd token create` on a member prints, or `vipd leave`, which makes it forget")
 	}
 	q := n.reachableWithout("")
 	s.Needed = q.needed
@@ -142,8 +142,6 @@ func (n *Node) contact(id, leader raft.ServerID) time.Duration {
 	}
 	return n.cfg.Now().Sub(at)
 }
-
-func (h hello) id() string { return string(h.ID) }
 
 // Leading reports whether this member is the leader, with or without a lease. One
 // that has abdicated or fallen silent merely waits for its successor.

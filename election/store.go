@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"sync"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/hashicorp/raft"
 	boltdb "github.com/hashicorp/raft-boltdb/v2"
+
+	"github.com/vipd/vipd/trust"
 )
 
 // identity is who this member is. It lives in the same file as its votes, so that
@@ -25,6 +28,10 @@ type identity struct {
 	Cluster string        `json:"cluster,omitempty"` // empty until init or join
 	Detect  time.Duration `json:"detect,omitempty"`  // the cluster's, in nanoseconds
 	Paused  bool          `json:"paused,omitempty"`  // see [Node.SetPaused]
+	Left    bool          `json:"left,omitempty"`    // it was in a cluster, and waits for an order to join one again
+
+	Credentials *trust.Credentials `json:"credentials,omitempty"` // with which it may talk to the cluster
+	Authority   trust.Authority    `json:"authority,omitzero"`    // whose they are, for a start at which they are good no more
 }
 
 // store is a disk that keeps the term and the candidate of a vote as one value: raft
@@ -114,6 +121,14 @@ func (s *store) put(key string, value any) error {
 	return s.write(func() error { return s.Disk.Set([]byte(key), b) })
 }
 
+// GetLog reads an entry of the log. Raft panics on one that is not what it expects.
+func (s *store) GetLog(index uint64, entry *raft.Log) error {
+	if err := s.Disk.GetLog(index, entry); err != nil {
+		return err
+	}
+	return soundEntry(entry, index)
+}
+
 // StoreLogs writes entries of the log. Where it has removed others before, raft can't
 // go on without these: it believes that they are there.
 func (s *store) StoreLogs(logs []*raft.Log) error {
@@ -144,16 +159,29 @@ func (s *store) Create(version raft.SnapshotVersion, index, term uint64, c raft.
 		sink, err = s.Disk.Create(version, index, term, c, configured, t)
 		return err
 	})
-	return &watchedSink{sink, s}, err
+	return &watchedSink{SnapshotSink: sink, store: s}, err
 }
 
 type watchedSink struct {
 	raft.SnapshotSink
-	store *store
+	store   *store
+	content bytes.Buffer
 }
 
-// Close ends the snapshot and makes it durable.
-func (w *watchedSink) Close() error { return w.store.write(w.SnapshotSink.Close) }
+// Write adds to the snapshot.
+func (w *watchedSink) Write(b []byte) (int, error) {
+	w.content.Write(b)
+	return w.SnapshotSink.Write(b)
+}
+
+// Close ends the snapshot and makes it durable. It may be called again. What a member has
+// sent that is none is not kept: it would be the newest at the next start.
+func (w *watchedSink) Close() error {
+	if err := newMachine().Restore(io.NopCloser(bytes.NewReader(w.content.Bytes()))); err != nil {
+		return errors.Join(err, w.Cancel())
+	}
+	return w.store.write(w.SnapshotSink.Close)
+}
 
 // write performs one write, watched, and tells how it ended.
 func (s *store) write(f func() error) error {
@@ -206,15 +234,21 @@ func (s *store) identify(machine string) (identity, error) {
 	case id.Machine == "" && machine != "": // it has got one since
 		id.Machine = machine
 		return id, s.put(keyIdentity, id)
+	case id.Cluster != "" && id.Credentials == nil:
+		return id, hinted("the data directory was made by a version of vipd whose hosts did not know each other by certificates",
+			"stop vipd on all hosts, empty their data directories, start vipd, and form the cluster anew with `vipd init` and `vipd join`")
 	case id.Machine != machine:
 		return id, hinted("the data directory was made on another machine",
-			"this host is a clone or its disk was moved; stop vipd, empty the data directory, start vipd and run `vipd join <peer>`")
+			"this host is a clone or its disk was moved; stop vipd, empty the data directory, start vipd, and type what `vipd token create` on a member prints")
 	}
 	return id, nil
 }
 
+// idSize is the size of ids of hosts and clusters, in bytes.
+const idSize = 8
+
 func randomID() string {
-	b := make([]byte, 8)
+	b := make([]byte, idSize)
 	_, _ = rand.Read(b) // never fails, see crypto/rand
 	return hex.EncodeToString(b)
 }

@@ -5,11 +5,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/raft"
 	"go.uber.org/zap"
 )
 
@@ -68,7 +70,7 @@ func TestAnIdentityIsKeptAndBelongsToOneMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := s.identify("one"); err != nil || again != first {
+	if again, err := s.identify("one"); err != nil || !reflect.DeepEqual(again, first) {
 		t.Errorf("got %+v, %v; want %+v", again, err, first)
 	}
 	if _, err := s.identify("two"); err == nil || !strings.Contains(err.Error(), "another machine") {
@@ -85,7 +87,7 @@ func TestAMachineThatCouldNotBeToldFromItsClonesGetsAnIdentityLater(t *testing.T
 	}
 	for _, machine := range []string{"", "one", "one"} {
 		id, err := s.identify(machine)
-		if want := (identity{ID: first.ID, Machine: machine}); err != nil || id != want {
+		if want := (identity{ID: first.ID, Machine: machine}); err != nil || !reflect.DeepEqual(id, want) {
 			t.Errorf("got %+v, %v; want %+v", id, err, want)
 		}
 	}
@@ -167,43 +169,79 @@ func TestASnapshotRestoresTheState(t *testing.T) {
 	}
 }
 
+func TestASnapshotThatCannotBeRestoredIsNotKept(t *testing.T) {
+	_, wire := raft.NewInmemTransport("10.11.12.4:7600")
+	for content, want := range map[string]int{`{"cluster":`: 0, "": 0, `{"cluster":"c"}`: 1} {
+		s := mustOpen(t, t.TempDir())
+		sink, err := s.Create(raft.SnapshotVersionMax, 9, 2, trio(), 1, wire)
+		if err == nil {
+			_, err = io.WriteString(sink, content)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = sink.Close()
+		if kept, _ := s.List(); len(kept) != want || (err == nil) != (want > 0) {
+			t.Errorf("%q: %d are kept, %v", content, len(kept), err)
+		}
+	}
+}
+
 type memorySink struct{ bytes.Buffer }
 
 func (*memorySink) ID() string    { return "1" }
 func (*memorySink) Cancel() error { return nil }
 func (*memorySink) Close() error  { return nil }
 
-func FuzzHello(f *testing.F) {
+func FuzzWelcome(f *testing.F) {
 	var b bytes.Buffer
-	if err := writeFrame(&b, hello{Protocol: protocolRaft, Cluster: "c", Detect: time.Second, ID: "x"}); err != nil {
+	if err := writeFrame(&b, welcome{Refused: "because", Removed: true}); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b.Bytes())
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
-	f.Add([]byte("vipd\xff\xff\xff\xff"))
+	f.Add([]byte("\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var h hello
-		if readFrame(bytes.NewReader(data), &h) != nil {
+		var w welcome
+		if readFrame(bytes.NewReader(data), &w) != nil {
 			return
 		}
 		var out bytes.Buffer
-		if err := writeFrame(&out, h); err != nil {
+		if err := writeFrame(&out, w); err != nil {
 			t.Fatal(err)
 		}
-		var again hello
-		if err := readFrame(&out, &again); err == nil && again != h {
-			t.Errorf("%+v was read back as %+v", h, again)
+		var again welcome
+		if err := readFrame(&out, &again); err == nil && again != w {
+			t.Errorf("%+v was read back as %+v", w, again)
 		}
 	})
 }
 
 func FuzzRestore(f *testing.F) {
 	f.Add([]byte(`{"cluster":"c","members":[{"id":"1"}],"history":[{"term":1}]}`))
-	f.Fuzz(func(_ *testing.T, data []byte) {
+	f.Add([]byte(`{"members":[{"id":"1"},{"id":"1"}],"history":[{"term":9},{"term":9},{"term":2}],"intents":[{},{},{}],"unfenced":[{"id":"1"},{"id":"1"}],"holder":{}}`))
+	f.Add([]byte(`{"frozen":{"time":"9999-12-31T23:59:59.999999999+23:59"},"released":18446744073709551615}`))
+	f.Add([]byte(strings.Repeat(`{"members":[`, 5000)))
+	f.Fuzz(func(t *testing.T, data []byte) {
 		m := newMachine()
-		if m.Restore(io.NopCloser(bytes.NewReader(data))) == nil {
-			s := m.get().apply(command{Holder: &Change{Term: 1}})
-			_ = s.apply(command{Member: &Member{ID: "2", Name: "b"}})
+		before := allocated()
+		err := m.Restore(io.NopCloser(bytes.NewReader(data)))
+		if took, most := allocated()-before, limit(len(data))+1<<10*uint64(len(data)); took > most { // an empty member is 300 times as large as in JSON
+			t.Errorf("%d bytes took %d of memory, want %d at most", len(data), took, most)
+		}
+		if err != nil {
+			if diff := cmp.Diff(state{}, m.get()); diff != "" {
+				t.Errorf("what was refused is kept (-want +got):\n%s", diff)
+			}
+			return
+		}
+		if want, got := mustJSON(t, m.get()), mustJSON(t, through(t, m)); want != got {
+			t.Errorf("to another member goes (-want +got):\n%s", cmp.Diff(want, got))
+		}
+		s := m.get().apply(command{Holder: &Change{To: "vm1", Term: ^uint64(0)}, By: &party{ID: "1"}})
+		s = s.apply(command{Member: &Member{ID: "2", Name: "b"}}).apply(command{Intent: &intent{}})
+		if len(s.History) > max(historySize, len(m.get().History)) || len(s.Intents) > max(2, len(m.get().Intents)) {
+			t.Errorf("it grows to %d changes and %d intents", len(s.History), len(s.Intents))
 		}
 	})
 }

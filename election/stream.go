@@ -8,63 +8,65 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
 	"go.uber.org/zap"
+
+	"github.com/vipd/vipd/trust"
 )
 
 // Dialer opens a connection to a member's address ("10.11.12.4:7600").
 type Dialer func(ctx context.Context, address string) (net.Conn, error)
 
-// Protocols that share the port. The first frame on a connection says which.
-const (
-	protocolRaft    = "raft/1"
-	protocolMembers = "members/1"
-)
+// welcome is the first thing on a connection, from the host that was called, which knows
+// by the handshake who calls.
+type welcome struct {
+	Refused string `json:"refused,omitempty"` // why
+	Removed bool   `json:"removed,omitempty"` // the caller was a member
+}
 
-// hello opens a connection, in both directions. Durations are nanoseconds.
-type hello struct {
-	Protocol string        `json:"protocol"`
-	Cluster  string        `json:"cluster,omitempty"` // empty: not yet a member
-	Detect   time.Duration `json:"detect"`
-	ID       raft.ServerID `json:"id"`
-	Refused  string        `json:"refused,omitempty"` // in an answer: why
+// refusal is what w says to the host that is not welcome.
+func (w welcome) refusal(address string) *refusedError {
+	if w.Removed {
+		return refused(address+" says that this host was removed from the cluster", "`vipd leave` makes it forget that; then it may join again, with a token", true)
+	}
+	return refused(fmt.Sprintf("%s refused the connection: %s", address, w.Refused), "", false)
 }
 
 const (
-	magic        = "vipd"
-	maxHello     = 4 << 10
+	maxWelcome   = 4 << 10
 	helloTimeout = 5 * time.Second
 )
 
-// stream tells the protocols on one listener apart and lets only connections of
-// this cluster with this detect reach raft (rule "identity and configuration").
+// stream tells the protocols on one listener apart and lets only members reach raft
+// (rule "identity and configuration").
 type stream struct {
 	listener net.Listener
 	dial     Dialer
-	self     func() hello
-	knows    func(raft.ServerID) bool // whether a caller is a member
+	wire     trust.Wire
+	keys     func() trust.Keys
+	admits   func(trust.Peer) error
+	doorway  *doorway
 	log      *zap.Logger
 
-	raft    *queue
-	members *queue
-	serving sync.WaitGroup
+	callers complaints // those that were refused
+	called  complaints // those that have refused this host
+
+	raft      *queue
+	members   *queue
+	strangers *queue
+	serving   sync.WaitGroup
 
 	mu        sync.Mutex
-	open      map[net.Conn]struct{} // nil after close
-	told      map[string]string     // by host: why it was refused, as last logged
-	refused   string                // how a member refused this host last
+	open      map[net.Conn]trust.Peer // nil after close; the zero Peer before the handshake is over
+	refused   *refusedError           // how a member refused this host last
 	refusedAt time.Time
 }
 
-func newStream(l net.Listener, dial Dialer, self func() hello, knows func(raft.ServerID) bool, log *zap.Logger) *stream {
-	s := &stream{listener: l, dial: dial, self: self, knows: knows, log: log, told: make(map[string]string), raft: newQueue(l.Addr()), members: newQueue(l.Addr()), open: make(map[net.Conn]struct{})}
-	s.serving.Go(s.accept)
-	return s
-}
-
+// accept hands out what comes in; a handshake takes as long as it takes.
 func (s *stream) accept() {
 	for failing := false; ; {
 		conn, err := s.listener.Accept()
@@ -80,133 +82,168 @@ func (s *stream) accept() {
 			continue
 		}
 		failing = false
-		s.serving.Go(func() { s.greet(s.track(conn)) })
+		seat, ok := s.doorway.enter(conn)
+		if !ok {
+			_ = conn.Close()
+			continue
+		}
+		caller := newStranger(seat)
+		s.serving.Go(func() { s.greet(caller, s.track(caller, seat.Leave)) })
 	}
 }
 
-// greet reads the caller's hello, answers it and hands the connection on.
-func (s *stream) greet(conn net.Conn) {
+// greet finds out who calls, welcomes or refuses it, and hands the connection on.
+func (s *stream) greet(caller *stranger, conn *tracked) {
+	ctx, cancel := context.WithTimeout(context.Background(), helloTimeout)
+	defer cancel()
 	_ = conn.SetDeadline(time.Now().Add(helloTimeout))
-	var theirs hello
-	if err := readFrame(conn, &theirs); err != nil {
+	secure, peer, err := s.wire.Server(ctx, conn, s.keys())
+	if err != nil {
+		s.tell(conn.RemoteAddr(), err)
 		_ = conn.Close()
 		return
 	}
-	ours := s.self()
-	err := compatible(ours, theirs)
-	if err == nil && theirs.Protocol == protocolRaft && !s.knows(theirs.ID) {
-		err = errors.New("that host is no member of this cluster: it was removed; `vipd join` makes it one again")
-	}
-	if err != nil {
-		ours.Refused = err.Error()
+	w := welcome{}
+	if err = s.admits(peer); err != nil {
 		s.tell(conn.RemoteAddr(), err)
+		w.Refused, w.Removed = err.Error(), errors.Is(err, ErrRemoved)
 	}
-	if err := writeFrame(conn, ours); err != nil || ours.Refused != "" {
-		_ = conn.Close()
+	if err := writeFrame(secure, w); err != nil || w.Refused != "" || !s.identify(conn, peer) {
+		_ = secure.Close()
 		return
 	}
 	_ = conn.SetDeadline(time.Time{})
-	target := s.raft
-	if theirs.Protocol == protocolMembers {
-		target = s.members
+	if peer.Protocol == trust.Raft || peer.Protocol == trust.Members {
+		caller.recognise()
+		conn.leave()
 	}
-	target.put(conn)
+	s.handOn(&identified{secure, peer})
 }
 
-// tell logs why a host was refused, once for each reason.
+// handOn gives the connection to whoever speaks its protocol.
+func (s *stream) handOn(known *identified) {
+	switch known.peer.Protocol {
+	case trust.Raft:
+		s.raft.put(known)
+	case trust.Members:
+		s.members.put(known)
+	default:
+		s.strangers.put(known)
+	}
+}
+
+// identified is a connection of which it is known who is at its other end.
+type identified struct {
+	net.Conn
+	peer trust.Peer
+}
+
+// tell logs why a caller was refused.
 func (s *stream) tell(peer net.Addr, err error) {
-	host, _, _ := net.SplitHostPort(peer.String())
-	s.mu.Lock()
-	known := s.told[host] == err.Error()
-	s.told[host] = err.Error()
-	s.mu.Unlock()
-	if !known {
-		s.log.Warn("connection refused", zap.String("peer", host), zap.String("reason", err.Error()))
+	if errors.Is(err, trust.ErrGone) {
+		return
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		err = errSilent
+	}
+	host := hostOf(peer)
+	if reason := s.callers.news(host, err, time.Now()); reason != "" {
+		s.log.Warn("connection refused", zap.String("peer", host), zap.String("error", reason))
 	}
 }
 
-func (s *stream) noteRefusal(reason string) {
+var errSilent = errors.New("the caller did not say in time who it is")
+
+func hostOf(address net.Addr) string {
+	host, _, err := net.SplitHostPort(address.String())
+	if err != nil {
+		return address.String()
+	}
+	return host
+}
+
+// refusal notes that this host was refused, and returns why.
+func (s *stream) refusal(address string, err *refusedError) error {
+	if s.called.news(address, err, time.Now()) != "" {
+		s.log.Warn("refused by another host", zap.String("reason", err.message), zap.String("hint", err.hint))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if reason != s.refused {
-		s.log.Warn("refused by a member", zap.String("reason", reason))
-	}
-	s.refused, s.refusedAt = reason, time.Now()
+	s.refused, s.refusedAt = err, time.Now()
+	return err
 }
 
-// lastRefusal says how a member refused this host in the last seconds; empty if
-// none did.
+// lastRefusal says how a member refused this host in the last seconds, and what to do;
+// empty if none did.
 func (s *stream) lastRefusal() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Since(s.refusedAt) > 2*helloTimeout {
-		return ""
-	}
-	return s.refused
-}
-
-// compatible reports why two hosts must not talk. Both values are named, because
-// the operator who reads it has only one of them at hand; and whose each is in words
-// that are true on both hosts, because both show them.
-func compatible(called, caller hello) error {
 	switch {
-	case caller.Protocol == protocolMembers:
-		return nil
-	case caller.Protocol != protocolRaft:
-		return fmt.Errorf("protocol %q is not spoken here (%q is)", caller.Protocol, protocolRaft)
-	case caller.Cluster != called.Cluster || called.Cluster == "":
-		return fmt.Errorf("the caller is in %s, the host it called in %s", clusterName(caller), clusterName(called))
-	case caller.Detect != called.Detect:
-		return fmt.Errorf("the caller has detect %s, the host it called %s", caller.Detect, called.Detect)
+	case s.refused == nil || time.Since(s.refusedAt) > 2*helloTimeout:
+		return ""
+	case s.refused.hint == "":
+		return s.refused.message
 	}
-	return nil
+	return s.refused.message + ": " + s.refused.hint
 }
 
-func clusterName(h hello) string {
-	if h.Cluster == "" {
-		return "no cluster"
-	}
-	return fmt.Sprintf("cluster %q", h.Cluster)
-}
-
-// connect dials address and exchanges hellos.
-func (s *stream) connect(ctx context.Context, address, protocol string) (net.Conn, error) {
-	conn, err := s.dial(ctx, address)
+// connect dials address, finds out who is there and waits to be welcomed.
+func (s *stream) connect(ctx context.Context, address, protocol string, keys trust.Keys) (net.Conn, error) {
+	plain, err := s.dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	conn = s.track(conn)
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline)
-	}
-	ours := s.self()
-	ours.Protocol = protocol
-	var theirs hello
-	if err = writeFrame(conn, ours); err == nil {
-		err = readFrame(conn, &theirs)
-	}
-	if err == nil && theirs.Refused != "" {
-		err = fmt.Errorf("%s refused the connection: %s", address, theirs.Refused)
-		s.noteRefusal(err.Error())
-	}
-	if err == nil && protocol == protocolRaft {
-		theirs.Protocol = protocol
-		err = compatible(theirs, ours)
-	}
+	conn := s.track(plain, func() {})
+	secure, err := s.introduce(ctx, conn, address, protocol, keys)
 	if err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
+	return secure, nil
+}
+
+func (s *stream) introduce(ctx context.Context, conn *tracked, address, protocol string, keys trust.Keys) (net.Conn, error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	secure, peer, err := s.wire.Client(ctx, conn, protocol, keys)
+	if err != nil {
+		return nil, s.untrusted(address, err)
+	}
+	var w welcome
+	if err := readFrame(secure, &w); err != nil {
+		return nil, s.untrusted(address, trust.Explain(protocol, err))
+	}
+	if w.Refused != "" {
+		return nil, s.refusal(address, w.refusal(address))
+	}
+	if protocol == trust.Raft {
+		if err := s.admits(peer); err != nil {
+			return nil, fmt.Errorf("%s: %w", address, err)
+		}
+	}
+	if !stop() || !s.identify(conn, peer) {
+		return nil, net.ErrClosed
+	}
 	_ = conn.SetDeadline(time.Time{})
-	return conn, nil
+	return secure, nil
+}
+
+// untrusted notes that the two hosts do not trust each other, if that is what err says.
+func (s *stream) untrusted(address string, err error) error {
+	reason, ok := errors.AsType[*trust.Error](err)
+	if !ok {
+		return err
+	}
+	return s.refusal(address, &refusedError{hintedError{fmt.Sprintf("%s: %v", address, reason), reason.Hint()}, reason})
 }
 
 // close stops listening and closes every connection, in either direction: raft
 // leaves its own open.
 func (s *stream) close() {
 	_ = s.listener.Close()
-	s.raft.Close()
-	s.members.Close()
+	for _, q := range []*queue{s.raft, s.members, s.strangers} {
+		_ = q.Close()
+	}
 	s.mu.Lock()
 	open := s.open
 	s.open = nil
@@ -217,21 +254,50 @@ func (s *stream) close() {
 	s.serving.Wait()
 }
 
+// drop closes the connections with those who are not trusted any more.
+func (s *stream) drop(trusted func(trust.Peer) bool) {
+	s.mu.Lock()
+	var dropped []net.Conn
+	for conn, peer := range s.open {
+		if peer.ID != "" && !trusted(peer) {
+			dropped = append(dropped, conn)
+			delete(s.open, conn)
+		}
+	}
+	s.mu.Unlock()
+	for _, conn := range dropped {
+		_ = conn.Close()
+	}
+}
+
 // track remembers a connection until it is closed.
-func (s *stream) track(conn net.Conn) net.Conn {
+func (s *stream) track(conn net.Conn, leave func()) *tracked {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open == nil {
 		_ = conn.Close()
-		return conn
+	} else {
+		s.open[conn] = trust.Peer{}
 	}
-	s.open[conn] = struct{}{}
-	return &tracked{conn, s}
+	return &tracked{conn, s, leave}
+}
+
+// identify remembers who is at the other end. It reports false where the connection
+// was closed meanwhile.
+func (s *stream) identify(conn *tracked, peer trust.Peer) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.open[conn.Conn]
+	if ok {
+		s.open[conn.Conn] = peer
+	}
+	return ok
 }
 
 type tracked struct {
 	net.Conn
 	stream *stream
+	leave  func() // the doorway
 }
 
 // Close closes the connection and forgets it.
@@ -239,6 +305,7 @@ func (c *tracked) Close() error {
 	c.stream.mu.Lock()
 	delete(c.stream.open, c.Conn)
 	c.stream.mu.Unlock()
+	c.leave()
 	return c.Conn.Close()
 }
 
@@ -252,7 +319,7 @@ type raftLayer struct {
 func (l raftLayer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	return l.stream.connect(ctx, string(address), protocolRaft)
+	return l.stream.connect(ctx, string(address), trust.Raft, l.stream.keys())
 }
 
 // queue is a net.Listener fed with connections whose protocol is known.
@@ -294,29 +361,29 @@ func (q *queue) Close() error {
 // Addr returns the address of the shared listener.
 func (q *queue) Addr() net.Addr { return q.addr }
 
-// A frame is the magic, a big-endian uint32 length and that much JSON.
-func writeFrame(w io.Writer, h hello) error {
-	body, err := json.Marshal(h)
+// A frame is a big-endian uint32 length and that much JSON.
+func writeFrame(w io.Writer, value welcome) error {
+	body, err := json.Marshal(value)
 	if err != nil {
 		return err
 	}
-	frame := binary.BigEndian.AppendUint32([]byte(magic), uint32(len(body))) //nolint:gosec // names and numbers, less than maxHello
+	frame := binary.BigEndian.AppendUint32(nil, uint32(len(body))) //nolint:gosec // an error's text, less than maxWelcome
 	_, err = w.Write(append(frame, body...))
 	return err
 }
 
-func readFrame(r io.Reader, h *hello) error {
-	var head [len(magic) + 4]byte
+func readFrame(r io.Reader, value *welcome) error {
+	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return err
 	}
-	size := binary.BigEndian.Uint32(head[len(magic):])
-	if string(head[:len(magic)]) != magic || size > maxHello {
+	size := binary.BigEndian.Uint32(head[:])
+	if size > maxWelcome {
 		return errors.New("this is not vipd's protocol")
 	}
 	body := make([]byte, size)
 	if _, err := io.ReadFull(r, body); err != nil {
 		return err
 	}
-	return json.Unmarshal(body, h)
+	return json.Unmarshal(body, value)
 }

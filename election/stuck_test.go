@@ -2,6 +2,7 @@ package election
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -112,7 +113,7 @@ func TestAMemberThatWasRemovedWhileItWasCutOffCanLeaveAndJoinAgain(t *testing.T)
 			t.Fatal(err)
 		}
 		hosts[2].start()
-		if _, err := hosts[2].node.Join(t.Context(), "10.11.12.4"); err != nil {
+		if _, err := hosts[2].join(hosts[0]); err != nil {
 			t.Error(err)
 		}
 		haltAll(t, hosts)
@@ -140,8 +141,9 @@ func TestFoundingAndJoiningExcludeEachOther(t *testing.T) {
 		joined := make(chan error, 1)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		go func() { _, err := second.node.Join(ctx, "10.11.12.4"); joined <- err }()
-		await(t, "the join has begun", func() bool { return second.node.hello().Cluster != "" })
+		token := hosts[0].token()
+		go func() { _, err := second.node.Join(ctx, "10.11.12.4", token); joined <- err }()
+		await(t, "the join has begun", func() bool { return second.node.who().Cluster != "" })
 		if already, err := second.node.Init(t.Context()); err == nil && !already {
 			t.Error("a host that was joining has founded a cluster of its own")
 		}
@@ -155,7 +157,7 @@ func TestFoundingAndJoiningExcludeEachOther(t *testing.T) {
 	})
 }
 
-func TestAMemberThatWasRemovedWhileItWasCutOffCanSimplyJoinAgain(t *testing.T) {
+func TestAMemberThatWasRemovedWhileItWasCutOffIsToldToLeaveAndCanThenJoinAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w, hosts := form(t, 3, half)
 		w.isolate(hosts[2].cfg.Address.String(), true)
@@ -165,10 +167,24 @@ func TestAMemberThatWasRemovedWhileItWasCutOffCanSimplyJoinAgain(t *testing.T) {
 		}
 		w.isolate(hosts[2].cfg.Address.String(), false)
 		time.Sleep(5 * time.Second)
-		if trouble := strings.Join(hosts[2].node.Status().Trouble, " "); !strings.Contains(trouble, "vipd join") {
+		if trouble := strings.Join(hosts[2].node.Status().Trouble, " "); !strings.Contains(trouble, "vipd leave") {
 			t.Errorf("its status does not say so: %q", trouble)
 		}
-		if already, err := hosts[2].node.Join(t.Context(), "10.11.12.4"); already || err != nil {
+		var hint interface{ Hint() string }
+		if _, err := hosts[2].join(hosts[0]); !errors.Is(err, ErrRemoved) || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "vipd leave") {
+			t.Errorf("join: %v", err)
+		}
+		if err := hosts[2].node.Leave(t.Context()); err != nil {
+			t.Errorf("leave: %v", err)
+		}
+		if err := <-hosts[2].done; !errors.Is(err, ErrLeft) {
+			t.Errorf("it ended with %v", err)
+		}
+		if err := hosts[2].node.Close(); err != nil {
+			t.Error(err)
+		}
+		hosts[2].start()
+		if already, err := hosts[2].join(hosts[0]); already || err != nil {
 			t.Errorf("join: already %v, %v", already, err)
 		}
 		if n := len(hosts[0].node.view.voters()); n != 3 {
@@ -186,7 +202,7 @@ func TestAMemberThatWasAwayFollowsALeaderThatItDoesNotKnowYet(t *testing.T) {
 		}
 		fourth := newHost(t, w, 4, half)
 		fourth.start()
-		if _, err := fourth.node.Join(t.Context(), "10.11.12.4"); err != nil {
+		if _, err := fourth.join(hosts[0]); err != nil {
 			t.Fatal(err)
 		}
 		if err := hosts[0].node.Move(t.Context(), Move{Target: "vm4", Cause: ByOperator}); err != nil {
@@ -237,7 +253,7 @@ func TestAJoinOutlastsAnElection(t *testing.T) {
 		lost := hosts[0].cfg.Address.String()
 		w.isolate(lost, true)
 		time.Sleep(half / 2)
-		if _, err := late.node.Join(t.Context(), hosts[1].cfg.Address.String()); err != nil {
+		if _, err := late.join(hosts[1]); err != nil {
 			t.Error(err)
 		}
 		w.isolate(lost, false)

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -72,6 +73,9 @@ func (t *transport) serve() {
 }
 
 func (t *transport) handle(call raft.RPC) (any, error) {
+	if err := soundCall(call.Command); err != nil {
+		return nil, fmt.Errorf("refused: %w", err)
+	}
 	switch c := call.Command.(type) {
 	case *raft.AppendEntriesRequest:
 		return t.handleAppend(call, c, t.pass)
@@ -210,11 +214,11 @@ func (t *transport) handleTakeOver(call raft.RPC, c *raft.TimeoutNowRequest) (an
 // answered makes sure that an answer comes from the member that was asked. At its
 // address there may by now live another, with a new disk and no memory of what the
 // old one promised and voted.
-func answered(asked raft.ServerID, by raft.RPCHeader, err error) error {
+func answered(asked raft.ServerID, by raft.RPCHeader, term uint64, err error) error {
 	if err == nil && raft.ServerID(by.ID) != asked {
 		return fmt.Errorf("member %s was asked, %q has answered", asked, by.ID)
 	}
-	return err
+	return cmp.Or(err, soundTerm(term))
 }
 
 // AppendEntries makes a call without entries again if it is not answered soon. Raft
@@ -242,7 +246,7 @@ func (t *transport) append(id raft.ServerID, target raft.ServerAddress, args *ra
 	}
 	sent := t.rules.now()
 	err = t.wire.AppendEntries(id, target, args, &resp)
-	err = answered(id, resp.RPCHeader, err)
+	err = answered(id, resp.RPCHeader, resp.Term, err)
 	if leftOut(ruleSendTime) {
 		sent = t.rules.now()
 	}
@@ -275,7 +279,7 @@ func (t *transport) vote(id raft.ServerID, target raft.ServerAddress, args *raft
 		resp = raft.RequestVoteResponse{}
 		err = t.wire.RequestVote(id, target, args, &resp)
 	}
-	return resp, answered(id, resp.RPCHeader, err)
+	return resp, answered(id, resp.RPCHeader, resp.Term, err)
 }
 
 // RequestPreVote waits for this member's turn and asks again while it is refused
@@ -297,7 +301,7 @@ func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, 
 		}
 		*resp = raft.RequestPreVoteResponse{}
 		err := t.wire.RequestPreVote(id, target, args, resp)
-		err = answered(id, resp.RPCHeader, err)
+		err = answered(id, resp.RPCHeader, resp.Term, err)
 		if err == nil && resp.Granted && !t.turn.take() {
 			continue // in the meantime this member has let a better one go first
 		}

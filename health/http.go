@@ -64,7 +64,7 @@ func (h HTTP) try(ctx context.Context) error {
 		request.Host = h.Host
 	}
 	// The transport alone, since http.Client is what follows redirects.
-	transport := &http.Transport{DialContext: connect, TLSClientConfig: config, DisableKeepAlives: true, DisableCompression: true}
+	transport := &http.Transport{DialContext: connect, TLSClientConfig: config, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10}
 	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return fmt.Errorf("%s: %w", h, spoken(err))

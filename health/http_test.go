@@ -1,6 +1,8 @@
 package health
 
 import (
+	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,15 +12,18 @@ import (
 	"io"
 	"log"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // site is a server that answers /N with status N, and a few other paths.
@@ -166,4 +171,65 @@ func deaf(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return fmt.Sprintf("127.0.0.1:%d", own.(*syscall.SockaddrInet4).Port)
+}
+
+// sayer is a server that says the same to everybody, whatever it is asked, and hangs up.
+type sayer struct {
+	mu     sync.Mutex
+	answer []byte
+	port   int
+}
+
+func newSayer(f *testing.F) *sayer {
+	l, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = l.Close() })
+	s := &sayer{port: l.Addr().(*net.TCPAddr).Port}
+	go func() {
+		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+			_, _ = conn.Read(make([]byte, 4<<10))
+			s.mu.Lock()
+			_, _ = conn.Write(s.answer)
+			s.mu.Unlock()
+			_ = conn.Close()
+		}
+	}()
+	return s
+}
+
+func (s *sayer) says(answer []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = answer
+}
+
+// FuzzHTTP lets a service answer any bytes: it is well only if its status says so and its body has the word, and what the cluster is
+// told of it can be shown.
+func FuzzHTTP(f *testing.F) {
+	for _, answer := range []string{
+		"HTTP/1.1 200 OK\r\n\r\nready", "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\nready", "HTTP/1.1 503 No\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\nready",
+		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n\xff", "SSH-2.0-OpenSSH\r\n", "", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 100_000), strings.Repeat("\x00", 10_000),
+	} {
+		f.Add([]byte(answer))
+	}
+	server, visit := newSayer(f), 0
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		server.says(answer)
+		visit++ // each address has ports of its own, of which the kernel keeps those in use before for a minute
+		probe := HTTP{URL: fmt.Sprintf("http://127.0.%d.%d:%d/", visit/250%250, 1+visit%250, server.port), Body: "ready"}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		err := probe.try(ctx)
+		if err == nil && !bytes.Contains(answer, []byte("ready")) {
+			t.Errorf("%q is taken for well", answer)
+		}
+		if ctx.Err() != nil {
+			t.Error("it did not notice that the server had hung up")
+		}
+		if text := reason(err); len(text) > reasonLimit+len("…") || !utf8.ValidString(text) {
+			t.Errorf("%d bytes: %q", len(text), text)
+		}
+	})
 }

@@ -129,11 +129,18 @@ func (m *Monitor) take(o outcome) (changed bool) {
 	return changed
 }
 
+// reasonLimit is how many bytes of an error are kept: a server's answer may be part of it, and the whole cluster is told of it.
+const reasonLimit = 500
+
 func reason(err error) string {
 	if err == nil {
 		return ""
 	}
-	return err.Error()
+	text := strings.ToValidUTF8(err.Error(), "?")
+	if len(text) <= reasonLimit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:reasonLimit], "") + "…"
 }
 
 // summarize makes a verdict of the results of all checks.

@@ -24,20 +24,18 @@ func (a answers) Init(ctx context.Context) (control.Formed, error) {
 	if err != nil {
 		return control.Formed{}, coded(err)
 	}
-	peer := a.cfg.Node.Address.String()
-	if a.cfg.Node.Address.Port() == election.DefaultPort {
-		peer = a.cfg.Node.Address.Addr().String()
+	made, err := a.CreateToken(ctx, control.TokenUse{TTL: control.Millis(time.Hour), Uses: 10})
+	if err != nil {
+		return control.Formed{}, fmt.Errorf("this host is a member; make a token for the others: %w", err)
 	}
-	command := "vipd join " + peer
-	if a.cfg.File != defaultConfig {
-		command += " --config " + a.cfg.File
-	}
-	return control.Formed{Cluster: a.node.Status().Cluster, Node: a.cfg.Node.Name, JoinCommand: command, Already: already}, nil
+	return control.Formed{
+		Cluster: a.node.Status().Cluster, Node: a.cfg.Node.Name, JoinCommand: made.JoinCommand, TokenUse: made.TokenUse, Already: already,
+	}, nil
 }
 
 // Join makes this host a member.
-func (a answers) Join(ctx context.Context, peer string) (control.Joined, error) {
-	already, err := a.node.Join(ctx, peer)
+func (a answers) Join(ctx context.Context, peer, token string) (control.Joined, error) {
+	already, err := a.node.Join(ctx, peer, token)
 	if err != nil {
 		return control.Joined{}, coded(err)
 	}
@@ -45,7 +43,7 @@ func (a answers) Join(ctx context.Context, peer string) (control.Joined, error) 
 	joined := control.Joined{Cluster: s.Cluster, Leader: s.Leader.Name, Already: already}
 	for _, m := range s.Members {
 		joined.Members = append(joined.Members, m.Name)
-		joined.Waiting = joined.Waiting || m.ID == s.ID && !m.Voter
+		joined.Waiting = joined.Waiting || m.ID == s.ID && !m.Voter && len(s.Members) < 3 // a third one gets it in a moment
 	}
 	return joined, nil
 }
@@ -138,8 +136,9 @@ func (a answers) Status(ctx context.Context) (control.Status, error) {
 	status := control.Status{
 		Time: time.Now(), Node: a.nodeStatus(s), Cluster: clusterStatus(s), Holder: holder(s),
 		Lease: control.Lease{Held: s.Lease.Held, Term: s.Lease.Term, Remaining: control.Millis(s.Lease.Left), Length: control.Millis(s.Length)},
-		Fence: a.fenceStatus(now), VIP: a.vipStatus(), Hooks: a.hooksStatus(),
+		Fence: a.fenceStatus(now), VIP: a.vipStatus(), Hooks: a.hooksStatus(), Trust: a.trustStatus(),
 	}
+	status.Cluster.Forming = a.node.Formation()
 	for _, c := range a.monitor.Verdict().Checks {
 		status.Checks = append(status.Checks, control.Check{
 			Name: c.Name, Healthy: c.Healthy, Known: c.Known, Since: c.Since, LastRun: c.Last, Took: control.Millis(c.Took),

@@ -80,6 +80,9 @@ func configText(c *config.Config) string {
 	} else {
 		rows = append(rows, holderRows(c)...)
 	}
+	if len(c.Formation.Expect) > 0 {
+		rows = append(rows, []string{"cluster", formationText(c.Formation)})
+	}
 	if c.AllowTwoVoters {
 		rows = append(rows, []string{"voters", "two will do: the loss of either then stops the service (allow_two_voters)"})
 	}
@@ -112,6 +115,14 @@ func holderRows(c *config.Config) [][]string {
 		rows = append(rows, []string{"probe", probeText(c.Probe)})
 	}
 	return append(rows, hookRows(c)...)
+}
+
+func formationText(f config.Formation) string {
+	var hosts []string
+	for _, address := range f.Expect {
+		hosts = append(hosts, address.String())
+	}
+	return fmt.Sprintf("forms itself of %s; secret in %s", strings.Join(hosts, ", "), f.SecretFile)
 }
 
 func checkText(h health.Check) string {

@@ -22,6 +22,7 @@ import (
 	"github.com/vipd/vipd/election"
 	"github.com/vipd/vipd/health"
 	"github.com/vipd/vipd/hooks"
+	"github.com/vipd/vipd/trust"
 	"github.com/vipd/vipd/vip"
 )
 
@@ -39,9 +40,9 @@ func runDaemon(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 		notify(daemon.SdNotifyReady)
 		log.Info("vipd is running", zap.String("node", cfg.Node.Name), zap.Stringer("address", cfg.Node.Address), zap.String("version", version))
 	})
-	for {
+	for left := false; ; left = true {
 		s := &server{
-			cfg: cfg, log: log, started: started, ready: ready,
+			cfg: cfg, log: log, started: started, ready: ready, left: left,
 			kernel: newKernel(cfg.VIP), monitor: health.NewMonitor(cfg.Checks, log),
 		}
 		if err := s.run(ctx, socket); !errors.Is(err, election.ErrLeft) {
@@ -57,6 +58,7 @@ type server struct {
 	log     *zap.Logger
 	started time.Time // of the daemon
 	ready   func()    // says so, the first time
+	left    bool      // the daemon was in a cluster in its life before
 	kernel  *kernel
 	node    *election.Node
 	monitor *health.Monitor
@@ -116,7 +118,8 @@ func (s *server) open(ctx context.Context) error {
 	s.node, err = election.Open(election.Config{
 		Name: s.cfg.Node.Name, Address: s.cfg.Node.Address, Version: version, Detect: s.cfg.Detect,
 		Witness: s.cfg.Node.Witness, Pair: s.cfg.AllowTwoVoters, Fences: len(s.cfg.Hooks.Fence) > 0,
-		Disk: disk, Machine: machine, Listener: listener, Dial: dialFrom(s.cfg),
+		Disk: disk, Machine: machine, Listener: listener, Dial: dialFrom(s.cfg), Wire: trust.TLS{Now: time.Now},
+		Forms: formation(s.cfg), Left: s.left,
 		Fence: s.kernel, Now: boottime, Log: s.log,
 	})
 	if err != nil {
@@ -134,6 +137,14 @@ func (s *server) open(ctx context.Context) error {
 	})
 	s.node.HandlePrepare(s.agent.Prepare)
 	return nil
+}
+
+// formation is how this host finds the others without an operator; nil if it does not.
+func formation(cfg *config.Config) *election.Formation {
+	if len(cfg.Formation.Expect) == 0 {
+		return nil
+	}
+	return &election.Formation{Expect: cfg.Formation.Expect, Secret: cfg.Secret}
 }
 
 // prepareGrace is how much longer than its script may take a successor may take to say how

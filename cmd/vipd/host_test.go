@@ -140,6 +140,8 @@ func TestCheckSaysWhatAConfigurationMeans(t *testing.T) {
 	if err := os.Chmod(script, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	secret := filepath.Join(dir, "secret")
+	write(t, secret, strings.Repeat("0123456789abcdef", 2))
 
 	files := []struct{ name, text string }{
 		{"small", "node: {name: vm1, address: 10.11.12.4}\nvip: {interface: eth0, addresses: [42.159.241.126]}\n"},
@@ -164,7 +166,10 @@ checks:
 hooks: {notify: %[1]s, prepare: [%[1]s, warm], fence: %[1]s, fence_failure: proceed, timeout: 1m30s}
 probe: {listen: 10.11.12.4:7610, wait_for_hook: true}
 `, script)},
-		{"witness", "node: {name: vm1, address: 10.11.12.4, witness: true}\nallow_two_voters: true\n"},
+		{"witness", fmt.Sprintf(`node: {name: vm1, address: 10.11.12.4, witness: true}
+allow_two_voters: true
+cluster: {expect: [10.11.12.4, 10.11.12.5, "10.11.12.6:7601"], secret_file: %s}
+`, secret)},
 		{"elsewhere", "node: {name: vm1, address: 10.11.12.9}\nvip: {interface: eth1, addresses: [42.159.241.126]}\n"},
 	}
 	var all strings.Builder // no subtests: they would run in the namespace of the machine

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/vipd/vipd/control"
@@ -27,6 +28,9 @@ func (p *page) host() {
 		p.bound()
 		p.checks()
 		p.entry("notify", p.hooks())
+	}
+	if p.s.Trust.Authority != "" {
+		p.entry("trust", p.trust())
 	}
 	p.entry("daemon", fmt.Sprintf("version %s, up for %s, id %s", n.Version, control.Span(n.Uptime.Duration()), n.ID))
 }
@@ -127,6 +131,16 @@ func (p *page) hooks() string {
 	default:
 		return last
 	}
+}
+
+// trust says by what the hosts know each other; 16 digits are enough to compare.
+func (p *page) trust() string {
+	t := p.s.Trust
+	text := fmt.Sprintf("CA %.16s, certificate until %s", t.Authority, t.Ends.In(p.now.Location()).Format(time.DateOnly))
+	if t.Rotating {
+		text += "; the CA is being replaced"
+	}
+	return text
 }
 
 func because(what, why string) string {

@@ -26,7 +26,7 @@ can be asked. While there is none, the exit code is 3.`,
 		if err != nil {
 			return err
 		}
-		return show(c, *f, leader, leader.Name)
+		return show(c, *f, leader, plain(leader.Name))
 	})
 	return o.asks(c)
 }

@@ -9,6 +9,9 @@ import (
 )
 
 func main() {
+	if err := hideToken(os.Args); err != nil {
+		os.Exit(report(os.Stderr, err))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))

@@ -15,7 +15,8 @@ func initCommand(o *options) *cobra.Command {
 		GroupID: groupCluster,
 		Short:   "Found a cluster on this host",
 		Long: `Found a cluster of which this host is the first member, and print the command
-to type on the others. Do this on one host only, once.`,
+to type on the others, with a token for them. Do this on one host only; on a member
+it only prints the command, with a new token.`,
 		Args: noArguments,
 		RunE: o.asking(func(ctx context.Context, c *cobra.Command, daemon *control.Client, _ []string) error {
 			formed, err := daemon.Init(ctx)
@@ -29,45 +30,11 @@ to type on the others. Do this on one host only, once.`,
 }
 
 func foundedText(f control.Formed) string {
+	use := fmt.Sprintf("(the token is good for %s)", useText(f.TokenUse))
 	if f.Already {
-		return fmt.Sprintf("%s is already a member of cluster %s; to let another host join, type there:", f.Node, f.Cluster)
+		return fmt.Sprintf("%s is already a member of cluster %s; to let other hosts join, type there %s:", f.Node, f.Cluster, use)
 	}
-	return fmt.Sprintf("%s has founded cluster %s; now type on each of the other hosts:", f.Node, f.Cluster)
-}
-
-func joinCommand(o *options) *cobra.Command {
-	return o.asks(&cobra.Command{
-		Use:     "join PEER",
-		GroupID: groupCluster,
-		Short:   "Make this host a member of a peer's cluster",
-		Long: `Make this host a member of the cluster of PEER: the address of any member, and
-its port if that is not 7600.`,
-		Example: "  vipd join 10.11.12.4",
-		Args:    oneArgument("the address of any member", "10.11.12.4"),
-		RunE: o.asking(func(ctx context.Context, c *cobra.Command, daemon *control.Client, args []string) error {
-			joined, err := daemon.Join(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			return result(c, joinedText(joined))
-		}),
-	})
-}
-
-func joinedText(j control.Joined) string {
-	what := "joined"
-	if j.Already {
-		what = "already a member of"
-	}
-	leader := "no leader now"
-	if j.Leader != "" {
-		leader = "leader " + j.Leader
-	}
-	text := fmt.Sprintf("%s cluster %s: members %s; %s", what, j.Cluster, strings.Join(j.Members, ", "), leader)
-	if j.Waiting {
-		text += "\nit gets its vote when a third host joins: with two that vote, the loss of either would stop the service"
-	}
-	return text
+	return fmt.Sprintf("%s has founded cluster %s; now type on each of the other hosts %s:", f.Node, f.Cluster, use)
 }
 
 func leaveCommand(o *options) *cobra.Command {
@@ -92,14 +59,15 @@ func removeCommand(o *options) *cobra.Command {
 		GroupID: groupCluster,
 		Short:   "Take a lost host out of the cluster",
 		Long: `Take NODE (a name or an id, see vipd status) out of the cluster. For a host that
-is lost for good; one that runs should leave by itself.`,
+is lost for good; one that runs should leave by itself. The keys of the cluster are on
+its disk: if that may be in strange hands, vipd rotate replaces them.`,
 		Example: "  vipd remove vm3",
 		Args:    oneArgument("the name or id of a member", "vm3"),
 		RunE: o.asking(func(ctx context.Context, c *cobra.Command, daemon *control.Client, args []string) error {
 			if err := daemon.Remove(ctx, args[0]); err != nil {
 				return err
 			}
-			return result(c, args[0]+" is no member now")
+			return result(c, args[0]+" is no member now\nif that host or its disk may be in strange hands: vipd rotate, for the keys of the cluster are on it")
 		}),
 	})
 }
@@ -137,9 +105,9 @@ func atMostOneNode(c *cobra.Command, args []string) error {
 
 func movedText(m control.Moved) string {
 	if m.From == m.To {
-		return fmt.Sprintf("%s holds already, term %d", m.To, m.Term)
+		return plain(fmt.Sprintf("%s holds already, term %d", m.To, m.Term))
 	}
-	return fmt.Sprintf("%s → %s in %s, term %d", m.From, m.To, control.Span(m.Took.Duration()), m.Term)
+	return plain(fmt.Sprintf("%s → %s in %s, term %d", m.From, m.To, control.Span(m.Took.Duration()), m.Term))
 }
 
 // result prints what was asked for.

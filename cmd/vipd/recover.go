@@ -75,9 +75,23 @@ func recoverMember(ctx context.Context, cfg *config.Config, without []string) (t
 	if err != nil {
 		return "", err
 	}
+	return recoveredText(member.Self.Name, cluster, unit(cfg.Name), commandFor("vipd token create", cfg.File), len(without)), nil
+}
+
+// recoveredText says what is left to do, with as many hosts as there were others.
+func recoveredText(name, cluster, unit, create string, others int) string {
 	return fmt.Sprintf(`%s is the only member of the new cluster %s
 now, here:                 systemctl start %s
-then, on each other host:  empty its data directory, start vipd, vipd join %s`, member.Self.Name, cluster, unit(cfg.Name), cfg.Node.Address.Addr()), nil
+then, here:                %s --uses %d
+then, on each other host:  empty its data directory, start vipd, and type what that has printed`, name, cluster, unit, create, others)
+}
+
+// commandFor returns a command for who has that configuration file.
+func commandFor(command, file string) string {
+	if file == defaultConfig {
+		return command
+	}
+	return command + " --config " + file
 }
 
 // remainsText says what a member knows and what an operator has to weigh.
@@ -87,10 +101,6 @@ func remainsText(r *election.Recovery, file string) string {
 	for _, m := range r.Others {
 		rows = append(rows, []string{plain(m.Name), plain(m.Address), "must be lost for ever"})
 		names = append(names, plain(m.Name))
-	}
-	command := "vipd recover"
-	if file != defaultConfig {
-		command += " --config " + file
 	}
 	lines := table(rows, nameWidth)
 	if len(names) == 0 {
@@ -105,6 +115,6 @@ func remainsText(r *election.Recovery, file string) string {
 		"IF ENOUGH OF THE OTHERS STILL LIVE, TWO HOSTS WILL ANSWER UNDER THE ADDRESS. This host cannot",
 		"know; make sure that they are off and can't come back with their disks. Then type:",
 		"",
-		"  "+command+" --without "+strings.Join(names, ","),
+		"  "+commandFor("vipd recover", file)+" --without "+strings.Join(names, ","),
 	), "\n")
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/control"
 	"github.com/vipd/vipd/election"
+	"github.com/vipd/vipd/trust"
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
@@ -71,7 +72,7 @@ func startMember(t *testing.T, file string) (node *election.Node, stop func()) {
 	}
 	node, err = election.Open(election.Config{
 		Name: cfg.Node.Name, Address: cfg.Node.Address, Version: "test", Detect: cfg.Detect, Disk: disk, Machine: election.MachineID(),
-		Listener: listener, Dial: here(t, cfg), Fence: noFence{}, Now: boottime, Log: zap.NewNop(),
+		Listener: listener, Dial: here(t, cfg), Wire: trust.TLS{Now: time.Now}, Fence: noFence{}, Now: boottime, Log: zap.NewNop(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +99,7 @@ func TestRecoverAfterTheMajorityIsLost(t *testing.T) {
 	dir := t.TempDir()
 	file := func(i int) string { return filepath.Join(dir, fmt.Sprintf("vm%d.yaml", i)) }
 	var stops []func()
+	var token string
 	for i := 1; i <= 3; i++ {
 		ip(t, "address", "add", fmt.Sprintf("10.11.12.%d/32", 3+i), "dev", "lo")
 		write(t, file(i), fmt.Sprintf("node: {name: vm%[1]d, address: 10.11.12.%[2]d}\nvip: {interface: lo, addresses: [42.159.241.126]}\ndata_dir: %[3]s/vm%[1]d\nsocket: %[3]s/vm%[1]d.sock\n", i, 3+i, dir))
@@ -105,9 +107,12 @@ func TestRecoverAfterTheMajorityIsLost(t *testing.T) {
 		stops = append(stops, stop)
 		var err error
 		if i == 1 {
-			_, err = node.Init(t.Context())
+			if _, err := node.Init(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			token, _, err = node.CreateToken(t.Context(), election.Use{TTL: time.Hour, Uses: 2})
 		} else {
-			_, err = node.Join(t.Context(), "10.11.12.4")
+			_, err = node.Join(t.Context(), "10.11.12.4", token)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -135,7 +140,8 @@ func TestRecoverAfterTheMajorityIsLost(t *testing.T) {
 	}
 
 	done := vipd(t, "recover", "--config", file(3), "--without", "vm1,vm2")
-	if done.Code != 0 || !strings.Contains(done.Stdout, "vm3 is the only member of the new cluster ") {
+	create := "vipd token create --config " + file(3) + " --uses 2\n"
+	if done.Code != 0 || !strings.Contains(done.Stdout, "vm3 is the only member of the new cluster ") || !strings.Contains(done.Stdout, create) {
 		t.Fatalf("%+v", done)
 	}
 	node, stop := startMember(t, file(3))

@@ -44,27 +44,28 @@ through your notify script; when it fails, another one does.`,
 	root.SetHelpCommandGroupID(groupHost)
 	root.SetCompletionCommandGroupID(groupHost)
 	root.AddCommand(
-		initCommand(o), joinCommand(o), leaveCommand(o), removeCommand(o), transferCommand(o),
-		pauseCommand(o), resumeCommand(o), freezeCommand(o), thawCommand(o),
+		initCommand(o), joinCommand(o), leaveCommand(o), removeCommand(o), tokenCommand(o), rotateCommand(o),
+		transferCommand(o), pauseCommand(o), resumeCommand(o), freezeCommand(o), thawCommand(o),
 		leaderCommand(o), statusCommand(o), simulateCommand(o),
 		runCommand(o), checkCommand(o), releaseCommand(o), recoverCommand(o), versionCommand(),
 	)
 	return root
 }
 
-// knownCommand refuses the first word if it is no command.
+// knownCommand refuses the first word if it is no command of root, or of a group of commands.
 func knownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := root.Name() + " --help"
+	name := root.CommandPath()
+	hint := name + " --help"
 	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = "did you mean vipd " + strings.Join(near, ", or vipd ") + "?"
+		hint = "did you mean " + name + " " + strings.Join(near, ", or "+name+" ") + "?"
 	}
 	return usage(hint, "there is no command %q", args[0])
 }
 
-// needCommand shows the help to someone who typed nothing but vipd.
+// needCommand shows the help to someone who typed nothing but vipd, or a group of commands.
 func needCommand(root *cobra.Command, _ []string) error {
 	root.SetOut(root.ErrOrStderr())
 	if err := root.Help(); err != nil {

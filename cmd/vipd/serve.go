@@ -17,6 +17,9 @@ over what it holds before it exits. A second signal leaves out prepare and
 drain_time, a third one does not wait for the hooks. Its log goes to stderr.`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := closeMemory(); err != nil {
+				return err
+			}
 			cfg, err := config.Load(o.config)
 			if err != nil {
 				return err

@@ -47,6 +47,7 @@ func holding() control.Status {
 			LastRun: at("2026-11-23 03:14:14"), Took: 12 * ms,
 		}},
 		Hooks: control.Hooks{Configured: true, Last: at("2026-11-23 02:12:06"), LastState: control.StateMaster, LastTook: 932 * ms},
+		Trust: control.Trust{Authority: strings.Repeat("3f9c2b7e81a05d64", 4), Ends: at("2027-11-28 11:00:00")},
 		History: []control.Change{
 			{Time: at("2026-11-23 02:12:05"), From: "vm2", To: "vm1", Term: 7, Reason: "vm2 was silent for 500ms"},
 			{Time: at("2026-11-20 11:05:00"), From: "vm1", To: "vm2", Term: 6, Reason: "asked for by an operator"},
@@ -101,6 +102,7 @@ func operated() control.Status {
 			Name: "vm5", Address: "10.11.12.8:7600", Voter: true, Able: true, Healthy: true, Version: "1.0.0", Contact: new(30 * ms), Priority: 200,
 			Preempt: true, HoldDown: at("2026-11-23 03:14:45"), Why: "ready and better (priority 200), but the cluster is frozen",
 		})
+	s.Trust.Rotating, s.Trust.Waiting = true, []string{"vm2"}
 	s.Warnings = []string{
 		"vm1 has frozen the cluster, 10 min ago: the addresses do not move unless their holder is lost, stopped, or not able to hold at all; `vipd thaw` ends it",
 		"vm2 is paused and does not take the addresses over",
@@ -185,6 +187,7 @@ func TestStatusTextIsHarmlessAndFits(t *testing.T) {
 		s.Checks[0].Name, s.Checks[0].Output = word.Draw(t, "check"), word.Draw(t, "output")
 		s.History[0].Reason, s.History[0].From = word.Draw(t, "change"), word.Draw(t, "from")
 		s.Warnings = []string{word.Draw(t, "warning")}
+		s.Trust.Authority, s.Trust.Ends = word.Draw(t, "authority"), s.Time.Add(time.Duration(rapid.Int64().Draw(t, "ends")))
 		s.Cluster.Frozen = &control.Frozen{By: word.Draw(t, "by")}
 
 		for line := range strings.SplitSeq(statusText(s, time.UTC, ink{}), "\n") {

@@ -66,7 +66,7 @@ func (h *Host) Freeze(ctx context.Context) error {
 func (h *Host) needLeader() error {
 	if !h.cluster.has(h.name) {
 		return &control.Error{
-			Message: "this host belongs to no cluster", Advice: "run `vipd init` on the first host, `vipd join <peer>` on the others", Code: control.CodeFailed,
+			Message: "this host belongs to no cluster", Advice: "`vipd init` on the first host, and `vipd token create` on a member, print what to type on the others; `vipd status` says what a host with cluster.expect waits for", Code: control.CodeFailed,
 		}
 	}
 	return h.cluster.needLeader()

@@ -32,7 +32,10 @@ type Cluster struct {
 	asked   bool             // an operator wanted the newest
 	paused  []string         // by name
 	frozen  *control.Frozen
+	tokens  []control.Token // the newest first
 	cut     bool
+
+	rotations int
 }
 
 // Host is one host of the model, and a control.Daemon.

@@ -16,9 +16,12 @@ func (h *Host) Init(ctx context.Context) (control.Formed, error) {
 		return control.Formed{}, err
 	}
 	defer unlock()
-	formed := control.Formed{Cluster: ClusterID, Node: h.name, JoinCommand: "vipd join " + h.address}
+	formed := control.Formed{Cluster: ClusterID, Node: h.name, TokenUse: initUse()}
 	if h.cluster.has(h.name) {
-		formed.Already = true
+		if err := h.cluster.needLeader(); err != nil {
+			return control.Formed{}, err
+		}
+		formed.Already, formed.JoinCommand = true, h.newToken(initUse()).JoinCommand
 		return formed, nil
 	}
 	if len(h.cluster.members) > 0 {
@@ -27,11 +30,12 @@ func (h *Host) Init(ctx context.Context) (control.Formed, error) {
 	h.cluster.members = []string{h.name}
 	h.cluster.enfranchise()
 	h.cluster.give(h.name, "the first holder")
+	formed.JoinCommand = h.newToken(initUse()).JoinCommand
 	return formed, nil
 }
 
 // Join implements control.Daemon.
-func (h *Host) Join(ctx context.Context, peer string) (control.Joined, error) {
+func (h *Host) Join(ctx context.Context, peer, token string) (control.Joined, error) {
 	unlock, err := h.lock(ctx)
 	if err != nil {
 		return control.Joined{}, err
@@ -46,6 +50,9 @@ func (h *Host) Join(ctx context.Context, peer string) (control.Joined, error) {
 			}
 		}
 		if err := c.needLeader(); err != nil {
+			return control.Joined{}, err
+		}
+		if err := c.use(token); err != nil {
 			return control.Joined{}, err
 		}
 		c.members = append(c.members, h.name)

@@ -42,6 +42,7 @@ func (h *Host) Status(ctx context.Context) (control.Status, error) {
 	}
 	if c.has(h.name) {
 		s.Cluster = h.members()
+		s.Trust = control.Trust{Authority: c.authority(), Ends: Now().AddDate(1, 0, 0)}
 	}
 	if c.has(h.name) && c.holder != "" {
 		s.Holder = &control.Holder{Name: c.holder, Term: c.term, Since: Now()}

@@ -47,7 +47,10 @@ func acts() []act {
 		},
 		{
 			title: "planned transfer", story: "an operator types on %s", shown: 1000 * time.Millisecond,
-			trouble: func(ctx context.Context, s *stage, h *lab.Host) error { return s.types(ctx, h, "transfer") },
+			trouble: func(ctx context.Context, s *stage, h *lab.Host) error {
+				_, err := s.types(ctx, h, "transfer")
+				return err
+			},
 		},
 	}
 }

@@ -63,37 +63,42 @@ func (s *stage) install(h *lab.Host) error {
 
 func (s *stage) form(ctx context.Context) error {
 	vm1, vm2, vm3 := s.Hosts[0], s.Hosts[1], s.Hosts[2]
+	printed, err := s.types(ctx, vm1, "init")
+	if err != nil {
+		return err
+	}
+	join := strings.Fields(printed)[1:] // without the name of the program
 	for _, typed := range []struct {
 		host    *lab.Host
 		command []string
 	}{
-		{vm1, []string{"init"}},
-		{vm2, []string{"join", vm1.Address.String()}},
-		{vm3, []string{"join", vm1.Address.String()}},
+		{vm2, join},
+		{vm3, join},
 		{vm3, []string{"leader"}},
 		{vm1, []string{"status"}},
 	} {
-		if err := s.types(ctx, typed.host, typed.command...); err != nil {
+		if _, err := s.types(ctx, typed.host, typed.command...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// types runs a vipd command on a host, before the eyes of the audience.
-func (s *stage) types(ctx context.Context, h *lab.Host, args ...string) error {
+// types runs a vipd command on a host, before the eyes of the audience, and returns what
+// it has printed on its standard output.
+func (s *stage) types(ctx context.Context, h *lab.Host, args ...string) (string, error) {
 	s.out.typed("%s# vipd %s", h, strings.Join(args, " "))
 	r, err := h.Vipd(ctx, args...)
 	if err != nil {
-		return err
+		return "", err
 	}
 	for line := range strings.Lines(r.Stderr + r.Stdout) {
 		s.out.line("%s", strings.TrimRight(line, "\n"))
 	}
 	if r.Code != 0 {
-		return fmt.Errorf("%s# vipd %s: exit code %d", h, strings.Join(args, " "), r.Code)
+		return "", fmt.Errorf("%s# vipd %s: exit code %d", h, strings.Join(args, " "), r.Code)
 	}
-	return nil
+	return r.Stdout, nil
 }
 
 // whole waits until all hosts name one leader, it alone answers for longer than detect, so that a daemon that was started

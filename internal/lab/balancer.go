@@ -150,6 +150,12 @@ func (b *Balancer) Stop() error {
 	return b.err
 }
 
+// BalancerClient makes a client that asks as the balancer does: from its address, with a new connection for each request,
+// each of which may take as long as timeout says.
+func (l *Lab) BalancerClient(timeout time.Duration) *http.Client {
+	return l.Balancer.httpClient(timeout, probeAddress.AsSlice())
+}
+
 // httpClient makes a client whose connections, a new one for each request, come from this host.
 func (h *Host) httpClient(timeout time.Duration, local net.IP) *http.Client {
 	dialer := &net.Dialer{Timeout: timeout}

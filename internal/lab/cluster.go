@@ -14,11 +14,21 @@ func (l *Lab) FormCluster(ctx context.Context) error {
 		return err
 	}
 	for _, h := range l.Hosts[1:] {
-		if _, err := h.Run(ctx, h.vipdArgs("join", first.Address.String())...); err != nil {
+		if err := h.Join(ctx, first); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Join types what an operator types: on the peer for a token, and on the host to join with it.
+func (h *Host) Join(ctx context.Context, peer *Host) error {
+	token, err := peer.Run(ctx, peer.vipdArgs("token", "create")...)
+	if err != nil {
+		return err
+	}
+	_, err = h.Run(ctx, h.vipdArgs("join", peer.Address.String(), "--token", strings.TrimSpace(token))...)
+	return err
 }
 
 // Agreed waits until `vipd leader`, asked on every host, names one and the same host, and returns it. At ctx's end the

@@ -52,9 +52,6 @@ func (h *Host) prepare() error {
 	if err := os.Mkdir(h.Dir, 0o755); err != nil {
 		return fmt.Errorf("make the directory of %s: %w", h.Name, err)
 	}
-	if h != h.lab.Client && h != h.lab.Balancer {
-		h.lab.wires.among(h.Name)
-	}
 	return nil
 }
 

@@ -105,6 +105,7 @@ func (l *Lab) build(cfg Config) error {
 	for i := range cfg.Hosts {
 		name, last := fmt.Sprintf("vm%d", i+1), byte(4+i)
 		l.Hosts = append(l.Hosts, &Host{Name: name, Address: netip.AddrFrom4([4]byte{10, 11, 12, last})})
+		l.wires.among(name)
 	}
 	l.Client = &Host{Name: "client", Address: clientAddress}
 	l.Balancer = &Host{Name: "balancer", Address: balancerAddress}

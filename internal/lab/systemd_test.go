@@ -30,15 +30,15 @@ func TestTheUnitDoesWithWhatItIsAllowed(t *testing.T) {
 	// Capabilities in hexadecimal, as in linux/capability.h: NET_ADMIN, NET_RAW, BPF, and for sudo KILL.
 	tests := map[string]struct {
 		more   map[string]string // files of the host
-		status string            // of the daemon (proc_pid_status(5))
+		status string            // of the daemon (proc_pid_status(5)), below who owns its memory: root, unless it is open to its user (proc(5))
 	}{
-		"as shipped": {nil, `(?s)Uid:\t0\t.*CapPrm:\t0000008000003000\n.*CapBnd:\t0000008000003000\n.*NoNewPrivs:\t1\n`},
+		"as shipped": {nil, `(?s)Owner: 0\n.*Uid:\t0\t.*CapPrm:\t0000008000003000\n.*CapBnd:\t0000008000003000\n.*NoNewPrivs:\t1\n`},
 		"as a user, with polkit": {
 			map[string]string{
 				dropIns + "b.conf":                   read(t, examples+"unprivileged.conf"),
 				"etc/polkit-1/rules.d/50-vipd.rules": read(t, examples+"50-vipd.rules"),
 			},
-			`(?s)Uid:\t[1-9].*CapPrm:\t0000008000003000\n.*CapBnd:\t0000008000003000\n.*NoNewPrivs:\t1\n`,
+			`(?s)Owner: 0\n.*Uid:\t[1-9].*CapPrm:\t0000008000003000\n.*CapBnd:\t0000008000003000\n.*NoNewPrivs:\t1\n`,
 		},
 		"as a user, with sudo": {
 			map[string]string{
@@ -47,7 +47,7 @@ func TestTheUnitDoesWithWhatItIsAllowed(t *testing.T) {
 				"etc/sudoers.d/vipd": regexp.MustCompile(`vipd ALL=.*\n`).FindString(read(t, examples+"unprivileged.conf")),
 				"etc/vipd/notify.sh": strings.ReplaceAll(read(t, examples+"notify.sh"), "systemctl", "sudo -n systemctl"),
 			},
-			`(?s)Uid:\t[1-9].*CapPrm:\t0000008000003020\n.*NoNewPrivs:\t0\n`,
+			`(?s)Owner: 0\n.*Uid:\t[1-9].*CapPrm:\t0000008000003020\n.*NoNewPrivs:\t0\n`,
 		},
 	}
 	for name, test := range tests {
@@ -77,7 +77,7 @@ func (u *unitHost) movesTheAddress(l *Lab, binary string) {
 	if _, err := vm2.StartVipd(VipdConfig{Binary: binary, Detect: detect, More: "allow_two_voters: true"}); err != nil {
 		u.Fatal(err)
 	}
-	if _, err := vm2.Run(u.Context(), vm2.vipdArgs("join", vm1.Address.String())...); err != nil {
+	if _, err := vm2.Run(u.Context(), vm2.vipdArgs("join", vm1.Address.String(), "--token", u.token())...); err != nil {
 		u.Fatal(err)
 	}
 	for _, to := range []*Host{vm2, vm1} {
@@ -105,6 +105,16 @@ func (u *unitHost) holds(want *Host, service string) {
 	}
 }
 
+// token waits for the one that init prints.
+func (u *unitHost) token() string {
+	u.Helper()
+	printed := regexp.MustCompile(`--token (\S+)\n`)
+	if err := WaitFor(5*time.Second, func() (bool, error) { return printed.MatchString(u.wrote("status")), nil }); err != nil {
+		u.Fatalf("init on vm1 prints no token: %v\n%s", err, u.wrote("log"))
+	}
+	return printed.FindStringSubmatch(u.wrote("status"))[1]
+}
+
 // wrote returns what is in a file of /out on vm1.
 func (u *unitHost) wrote(file string) string {
 	text, err := os.ReadFile(filepath.Join(u.out, file))
@@ -130,7 +140,7 @@ func bootSystemd(t *testing.T, h *Host, binary string, more map[string]string) (
 		"etc/systemd/system/apache2.service": "[Service]\nExecStart=sleep infinity\n" +
 			"ExecStartPost=sh -c 'echo started >/out/service'\nExecStopPost=sh -c 'echo stopped >/out/service'\n",
 		"etc/systemd/system/init.service": "[Unit]\nAfter=vipd.service\n[Service]\nStandardOutput=append:/out/status\nStandardError=append:/out/log\n" +
-			"ExecStart=sh -c 'cat /proc/$$(systemctl show -P MainPID vipd)/status; vipd init'\n",
+			"ExecStart=sh -c 'cd /proc/$$(systemctl show -P MainPID vipd); stat -c \"Owner: %%u\" environ; cat status; vipd init'\n",
 	}
 	maps.Copy(files, more)
 	for name, content := range files {

@@ -16,6 +16,7 @@ import (
 	"github.com/vipd/vipd/election"
 	"github.com/vipd/vipd/health"
 	"github.com/vipd/vipd/hooks"
+	"github.com/vipd/vipd/trust/trusttest"
 )
 
 // host is a machine: what outlives its daemon.
@@ -176,7 +177,7 @@ func (d *daemon) open(kernel calls) error {
 	node, err := election.Open(election.Config{
 		Name: h.name, Address: netip.MustParseAddrPort(h.address), Version: "simulated", Detect: w.detect, Disk: d.handle,
 		Witness: h.policy.Witness, Pair: w.profile.Pair, Fences: h.policy.Fence,
-		Machine: h.name, Listener: listener, Fence: kernel, Now: d.now, Log: h.log,
+		Machine: h.name, Listener: listener, Wire: trusttest.Plain{Now: time.Now}, Fence: kernel, Now: d.now, Log: h.log,
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			return w.network.dial(ctx, d.process, h.address, address)
 		},

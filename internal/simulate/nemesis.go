@@ -53,6 +53,7 @@ var faults = map[string]func(*nemesis){
 	"remove":                (*nemesis).remove,
 	"pause":                 (*nemesis).pause,
 	"freeze":                (*nemesis).freeze,
+	"rotate":                (*nemesis).rotate,
 	"weighted check fails":  (*nemesis).lame,
 	"prepare hook":          (*nemesis).troublePrepare,
 	"fence hook":            (*nemesis).troubleFence,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vipd/vipd/election"
+	"github.com/vipd/vipd/trust"
 )
 
 // patience is how long operators wait for a command.
@@ -201,8 +202,8 @@ func (w *world) notVoters(s election.Status) []*host {
 	return missing
 }
 
-// join does what `vipd join` does, and `vipd leave` where the host still thinks that
-// it belongs to a cluster and can't join.
+// join does what `vipd join` does, and `vipd leave` where the host was removed and has
+// not heard of it.
 func (w *world) join(h *host, peer *daemon) error {
 	d := w.daemonOf(h)
 	if d == nil || !d.ready.Load() {
@@ -218,7 +219,7 @@ func (w *world) join(h *host, peer *daemon) error {
 	w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), w.patience())
 	defer cancel()
-	_, err := d.node.Join(ctx, peer.host.address)
+	err := d.join(ctx, peer)
 	if d.process.dead.Load() {
 		err = errDead
 	}
@@ -229,6 +230,18 @@ func (w *world) join(h *host, peer *daemon) error {
 	w.ledger.ends(now, err, id)
 	if err == nil {
 		w.totals.Changes++
+	}
+	return err
+}
+
+// join takes a token from a member to the host, which forgets first that it was one itself.
+func (d *daemon) join(ctx context.Context, peer *daemon) error {
+	token, _, err := peer.node.CreateToken(ctx, election.Use{TTL: time.Hour, Uses: 1})
+	if err != nil {
+		return err
+	}
+	if _, err = d.node.Join(ctx, peer.host.address, token); errors.Is(err, election.ErrRemoved) || errors.Is(err, trust.ErrNotOfCluster) {
+		err = errors.Join(err, d.leave(ctx))
 	}
 	return err
 }

@@ -103,6 +103,20 @@ func (n *nemesis) freeze() {
 	})
 }
 
+// rotate replaces the CA of the cluster. Hosts that are away meanwhile must find their way
+// back.
+func (n *nemesis) rotate() {
+	d := n.anyAlive()
+	if d == nil {
+		return
+	}
+	n.command(d, "rotate", d.node.Rotate, func(err error) {
+		if err == nil {
+			n.totals.Rotations++
+		}
+	})
+}
+
 func (w *world) holderOrAny() *daemon {
 	if d := w.serving(false); d != nil {
 		return d

@@ -34,7 +34,7 @@ func Everything(seed uint64) Profile {
 		"process stopped": 5, "goroutines held up": 6,
 		"slow disk": 3, "failing disk": 2, "hanging disk": 1,
 		"service unwell": 3, "hook fails": 1, "hook slow": 1, "address refused": 1, "release refused": 1, "fence removed": 1, "address removed": 1,
-		"transfer": 6, "leave": 1, "remove": 1, "pause": 3, "freeze": 3,
+		"transfer": 6, "leave": 1, "remove": 1, "pause": 3, "freeze": 3, "rotate": 2,
 		"weighted check fails": 3, "prepare hook": 2, "fence hook": 2,
 	}, Varied: true}
 	if c.in(6) {
@@ -60,6 +60,7 @@ type Totals struct {
 	Fencings  int     // by the fence hook
 	Pauses    int     // that were taken
 	Freezes   int     // that were acknowledged
+	Rotations int     // of the CA, that were acknowledged
 	Preferred int     // times that the best host was to preempt, and held in the end
 	Mended    int     // times that faults stopped and a holder was found
 	Worst     float64 // until then, in units of detect, at most
@@ -78,6 +79,7 @@ func (t *Totals) Add(o Totals) {
 	t.Fencings += o.Fencings
 	t.Pauses += o.Pauses
 	t.Freezes += o.Freezes
+	t.Rotations += o.Rotations
 	t.Preferred += o.Preferred
 	t.Mended += o.Mended
 	t.Worst = max(t.Worst, o.Worst)
@@ -85,6 +87,6 @@ func (t *Totals) Add(o Totals) {
 
 // String is one line.
 func (t Totals) String() string {
-	return fmt.Sprintf("%d runs, %.1f simulated hours, %.0f detect times, %d faults, %d openings of a fence, %d transfers, %d changes of membership, %d hooks, %d fencings, %d pauses, %d freezes; after faults stopped %d times a holder, within %.1f detect times, and %d times the best one",
-		t.Runs, t.Virtual.Hours(), t.Detects, t.Faults, t.Openings, t.Transfers, t.Changes, t.Hooks, t.Fencings, t.Pauses, t.Freezes, t.Mended, t.Worst, t.Preferred)
+	return fmt.Sprintf("%d runs, %.1f simulated hours, %.0f detect times, %d faults, %d openings of a fence, %d transfers, %d changes of membership, %d hooks, %d fencings, %d pauses, %d freezes, %d rotations; after faults stopped %d times a holder, within %.1f detect times, and %d times the best one",
+		t.Runs, t.Virtual.Hours(), t.Detects, t.Faults, t.Openings, t.Transfers, t.Changes, t.Hooks, t.Fencings, t.Pauses, t.Freezes, t.Rotations, t.Mended, t.Worst, t.Preferred)
 }
