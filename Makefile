@@ -21,7 +21,7 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 # A recipe stops at its first failing command, also in the middle of a loop.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build install package sbom reproduce demo test simulate steady mutants bench chaos upgrade model check deps clean
+.PHONY: help build install package sbom reproduce demo test simulate steady mutants fuzz bench chaos attack upgrade model check deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,12 @@ steady: ## HOURS=…: simulated hours of 5 % loss, and of hosts short of CPU, th
 mutants: ## the simulator must miss each rule of the protocol that is left out
 	$(GO) test -tags mutants ./internal/simulate -count=1 -timeout 60m -run '^(TestMutants|TestTheSameProfiles.*)$$' -v
 
+# Some targets open netlink sockets and files of root's; none changes anything on this host.
+FUZZTIME ?= 10m
+FUZZ     ?= .
+fuzz: ## FUZZTIME=… FUZZ=…: random bytes for each parser of what comes from outside, 10m each; what fails is kept as a test
+	@tools/fuzz '$(FUZZTIME)' '$(FUZZ)'
+
 bench: root deps build ## as root: how long nobody answers, beside keepalived
 	$(GO) run ./internal/bench -vipd $(CURDIR)/bin/vipd -prepare
 
@@ -94,6 +100,11 @@ chaos: root deps build ## as root: faults at random, several at a time; SEED=…
 	@code=0; seed=$(SEED); : "$${seed:=$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}"; \
 	$(GO) run ./internal/chaos -vipd $(CURDIR)/bin/vipd -version '$(VERSION)' -seed "$$seed" -minutes $(MINUTES) -hosts $(HOSTS) || code=$$?; \
 	$(call give_back,dist); exit $$code
+
+SECONDS ?= 5
+ONLY    ?=
+attack: root deps build ## as root: what can be done from outside to three running hosts, and what it does; SECONDS=… ONLY=NAME,…
+	$(GO) run ./internal/attack -vipd $(CURDIR)/bin/vipd -seconds $(SECONDS) -only '$(ONLY)'
 
 # Not part of "make test": it builds the previous version from the git history, which an archive of the source does not have.
 upgrade: root deps ## as root: the previous version upgraded host by host, and one host back
@@ -110,7 +121,7 @@ check: ## all that can be said of the code without running it
 	@echo '== go mod tidy'; $(GO) mod tidy -diff && $(GO) -C tools mod tidy -diff
 	@echo '== rules of the house, units'; $(GO) test -count=1 ./internal/rules ./deploy
 
-deps: ## as root: the Debian packages that demo, test, bench, chaos, upgrade and model need, as far as they are missing
+deps: ## as root: the Debian packages that demo, test, bench, chaos, attack, upgrade and model need, as far as they are missing
 	tools/deps
 
 clean: ## remove what was built
