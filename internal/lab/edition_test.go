@@ -10,7 +10,7 @@ import (
 )
 
 // previousVersion is the commit that hosts are upgraded from; who releases a version writes it here.
-const previousVersion = "7da12cb04a5fc74ffbb47172ac144b0ed9f86881"
+const previousVersion = "d978520bcdd1de092bc5c1992ff63e458e99099e"
 
 // edition is a program vipd of one version.
 type edition struct{ version, path string }
