@@ -26,7 +26,7 @@ func TestHostsThatNobodyTypesOn(t *testing.T) {
 		s.starts(t, h, func() (*Daemon, error) { return h.StartVipd(s.imaged(t, h, binary)) })
 		time.Sleep(300 * time.Millisecond)
 	}
-	before := s.formed(t)
+	before := allVote(t, s.Lab)
 
 	lost := s.Hosts[0] // it would found the cluster, if there were none
 	if err := s.daemons[lost].Stop(); err != nil {
@@ -38,7 +38,7 @@ func TestHostsThatNobodyTypesOn(t *testing.T) {
 	if err := s.daemons[lost].Restart(); err != nil {
 		t.Fatal(err)
 	}
-	after := s.formed(t)
+	after := allVote(t, s.Lab)
 	if after.Cluster.ID != before.Cluster.ID {
 		t.Errorf("the cluster was %s and is %s", before.Cluster.ID, after.Cluster.ID)
 	}
@@ -67,8 +67,9 @@ func (s *session) imaged(t *testing.T, h *Host, binary string) VipdConfig {
 	return VipdConfig{Binary: binary, Detect: detect, More: more, RestartDelay: 100 * time.Millisecond}
 }
 
-// formed waits until all hosts are in one cluster and somebody holds, and returns what the first host says.
-func (s *session) formed(t *testing.T) control.Status {
+// allVote waits until all hosts are in one cluster and have their votes, and somebody holds. It returns what the first host
+// says.
+func allVote(t *testing.T, l *Lab) control.Status {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -77,12 +78,12 @@ func (s *session) formed(t *testing.T) control.Status {
 		if ctx.Err() != nil {
 			t.Fatalf("waiting for the hosts to form a cluster: %s", last)
 		}
-		r, err := s.Hosts[0].Vipd(ctx, "status", "-o", "json")
+		r, err := l.Hosts[0].Vipd(ctx, "status", "-o", "json")
 		if err == nil {
 			err = json.Unmarshal([]byte(r.Stdout), &status)
 		}
 		last = r.Stdout + r.Stderr
-		if err == nil && status.Holder != nil && voters(status) == len(s.Hosts) {
+		if err == nil && status.Holder != nil && voters(status) == len(l.Hosts) {
 			return status
 		}
 	}

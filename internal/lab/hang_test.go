@@ -33,10 +33,16 @@ func TestTheHolderMakesWayWhenItsDiskHangs(t *testing.T) {
 		if daemons[h], err = h.StartVipd(VipdConfig{Binary: binary, Detect: detect, Check: check, RestartDelay: 100 * time.Millisecond}); err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("log of vipd on %s:\n%s", h, daemons[h].Log())
+			}
+		})
 	}
 	if err := l.FormCluster(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	allVote(t, l) // who has no vote yet can't take over
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	holder, err := l.Agreed(ctx)
