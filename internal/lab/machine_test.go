@@ -66,9 +66,9 @@ func TestExhaustedLimitsAreFeltAndMended(t *testing.T) {
 		name, script string
 		exhaust      func(*Daemon) (func() error, error)
 	}{
-		{"files", "while sleep 0.02; do (exec 7</dev/null) && echo well || echo short; done", (*Daemon).ExhaustFiles},
+		{"files", "while :; do sleep 0.02; (exec 7</dev/null) && echo well || echo short; done", (*Daemon).ExhaustFiles},
 		{
-			"memory", "while sleep 0.02; do x=$(head -c 3000000 /dev/zero | tr '\\0' x) && echo well || echo short; done",
+			"memory", "while :; do sleep 0.02; x=$(head -c 3000000 /dev/zero | tr '\\0' x) && echo well || echo short; done",
 			(*Daemon).ExhaustMemory,
 		},
 	}
