@@ -67,7 +67,7 @@ func (s *stage) form(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	join := strings.Fields(printed)[1:] // without the name of the program
+	join := strings.Fields(printed)[1:5] // join PEER --token TOKEN; the program and its configuration are each host's own
 	for _, typed := range []struct {
 		host    *lab.Host
 		command []string
