@@ -161,7 +161,7 @@ func (s *session) forms(t *testing.T) {
 	token := strings.Fields(command) // --token TOKEN …
 	s.types(t, vm2, 0, append([]string{"join", "10.11.12.4"}, token[:2]...)...)
 	s.types(t, vm3, 0, append([]string{"join", "10.11.12.5"}, token[:2]...)...) // any member will do
-	allVote(t, s.Lab) // a member that waits for its vote may ask for it again
+	allVote(t, s.Lab)                                                           // a member that waits for its vote may ask for it again
 	if got, want := s.types(t, vm2, 0, "join", "10.11.12.4"), "already a member"; !strings.Contains(got, want) {
 		t.Errorf("joining again printed %q, want %q", got, want)
 	}
